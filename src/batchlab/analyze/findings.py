@@ -1,0 +1,157 @@
+"""What an analysis of a study says, as plain data; `to_json(findings)` is what `batchlab study --json` prints."""
+
+from dataclasses import dataclass
+
+from batchlab.records import Budget, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds with its interval at the study's level; the limits are None with fewer than 3 seeds."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """The setting to use, and why this one among those that tie."""
+
+    batch_size: int
+    learning_rate: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer under one budget.
+
+    `verdict` is no-signal, edge-of-range, resolved, tied or underpowered. `tied_batch_sizes` are the sizes equivalent to
+    the best within the margin (the best itself not among them), `undecided_batch_sizes` those neither shown worse nor
+    equivalent, `worse_batch_sizes` the rest. `confidence` is the second sentence: how sure. `best_batch_size` and
+    `recommended` are None where there is nothing to recommend.
+    """
+
+    verdict: str
+    sentence: str
+    confidence: str
+    best_batch_size: int | None
+    tied_batch_sizes: tuple[int, ...]
+    undecided_batch_sizes: tuple[int, ...]
+    worse_batch_sizes: tuple[int, ...]
+    recommended: Recommended | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSizeRow:
+    """What the study found at one batch size.
+
+    `tied` is True for the best size and those equivalent to it. Flags: best, worse, undecided, diverged, at_edge
+    (learning rate at the edge of the search), too_few_seeds, failed.
+    """
+
+    batch_size: int
+    learning_rate: float
+    learning_rate_low: float | None
+    learning_rate_high: float | None
+    n_seeds: int
+    n_steps: int
+    micro_batch_size: int
+    gradient_accumulation_steps: int
+    valid_metric: Estimate
+    test_metric: Estimate | None
+    train_metric: Estimate | None
+    step_time_s: float | None
+    seconds: float | None
+    steps_to_target: Estimate | None
+    seconds_to_target: Estimate | None
+    tied: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsePoint:
+    """One learning rate tried at one batch size: mean over the tuning seeds (None where every seed diverged)."""
+
+    batch_size: int
+    learning_rate: float
+    valid_loss: float | None
+    valid_metric: float | None
+    n_seeds: int
+    n_diverged: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeanCurve:
+    """The confirmed trials of one batch size, averaged over seeds at each evaluation; None where a seed had diverged."""
+
+    batch_size: int
+    examples: tuple[int, ...]
+    steps: tuple[int, ...]
+    train_loss: tuple[float | None, ...]
+    valid_loss: tuple[float | None, ...]
+    valid_metric: tuple[float | None, ...]
+    valid_metric_low: tuple[float | None, ...]
+    valid_metric_high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """The metric decisions rest on; the margin is in its unit."""
+
+    name: str
+    higher_is_better: bool
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCounts:
+    """How many trials ended in each way."""
+
+    done: int
+    stopped: int
+    diverged: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyLabel:
+    """The study's identity and its name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFindings:
+    """All that a study found, in the shape `batchlab study --json` prints.
+
+    `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given, with the reason
+    among that budget's `notes`). `baseline_metric` is the validation metric of the best constant predictor.
+    """
+
+    study: StudyLabel
+    workload: str
+    device: str
+    versions: dict[str, str]
+    metric: MetricInfo
+    level: float
+    budget: Budget
+    target: float | None
+    learning_rate_mode: str
+    optimizer: str
+    optimizer_settings: Settings
+    answer: Answer
+    under_other_budgets: dict[str, Answer | None]
+    baseline_metric: Estimate
+    batch_sizes: tuple[BatchSizeRow, ...]
+    learning_rate_exponent: Estimate | None
+    tradeoff: None
+    learning_rate_response: tuple[ResponsePoint, ...]
+    curves: tuple[MeanCurve, ...]
+    trials: TrialCounts
+    notes: tuple[str, ...]
+    seconds: float
+    format: str = "batchlab.study/1"

@@ -1,0 +1,65 @@
+"""What can go wrong, as one tree.
+
+    BatchlabError                 something the user can mend; the command prints one line and exits with 1
+    ├── UsageError                an argument, option or setting is wrong; the command exits with 2
+    ├── WorkloadError             the workload cannot be used
+    │   ├── UnknownWorkload       no workload has this name
+    │   ├── DataMissing           its data were not found
+    │   └── DataCorrupt           its data were found and are not what they should be
+    ├── DeviceError               the device asked for is not there
+    ├── StoreError                the store cannot be used
+    │   ├── StudyNotFound         no study, or more than one, answers to this name
+    │   └── StudyRunning          another driver works on this study
+    ├── ExecutorError             workers could not be started, or died again and again
+    └── MissingPackage            an optional package is needed and not installed
+
+Messages have three parts: what was expected, what came, what to do. They are complete sentences of one line.
+"""
+
+
+class BatchlabError(Exception):
+    """Something the user can mend; the message says how."""
+
+
+class UsageError(BatchlabError):
+    """An argument, option or setting is wrong."""
+
+
+class WorkloadError(BatchlabError):
+    """The workload cannot be used."""
+
+
+class UnknownWorkload(WorkloadError):
+    """No workload has this name."""
+
+
+class DataMissing(WorkloadError):
+    """The data of a workload were not found."""
+
+
+class DataCorrupt(WorkloadError):
+    """The data of a workload were found and are not what they should be."""
+
+
+class DeviceError(BatchlabError):
+    """The device asked for is not there."""
+
+
+class StoreError(BatchlabError):
+    """The store cannot be used."""
+
+
+class StudyNotFound(StoreError):
+    """No study, or more than one, answers to this name."""
+
+
+class StudyRunning(StoreError):
+    """Another driver works on this study."""
+
+
+class ExecutorError(BatchlabError):
+    """Workers could not be started, or died again and again."""
+
+
+class MissingPackage(BatchlabError):
+    """An optional package is needed and not installed."""

@@ -1,0 +1,271 @@
+"""The records: frozen dataclasses that are stored and passed on, as JSON both ways.
+
+`to_json` gives plain JSON types and `from_json` restores the very record, floats to the last bit; infinities and NaN
+travel as the strings "inf", "-inf" and "nan". Records that are stored on their own carry a `format`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Record = TypeVar("Record")
+Setting = bool | int | float | str | tuple[float, ...]
+Settings = tuple[tuple[str, Setting], ...]
+
+ENGINE = "reference/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long one trial trains: `value` epochs, examples, steps or seconds."""
+
+    kind: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The learning rate as a function of the share of the trial's examples that have been seen.
+
+    `kind` is constant, cosine or step. After a linear warm-up over the first `warmup` share, cosine falls to zero
+    and step multiplies by `factor` at each of `milestones` (shares of all examples).
+    """
+
+    kind: str = "constant"
+    warmup: float = 0.0
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadInfo:
+    """What a study must know of a workload without loading it; `reference` is how a worker finds it."""
+
+    name: str
+    reference: str
+    fingerprint: str
+    n_train: int
+    n_valid: int
+    n_test: int
+    n_parameters: int
+    metric: str
+    higher_is_better: bool
+    margin: float
+    margin_is_relative: bool
+    unit: str
+    optimizer: str
+    optimizer_settings: Settings
+    default_batch_size: int
+    default_epochs: float
+    redraws: bool
+    format: str = "batchlab.workload/1"
+
+
+@dataclass(frozen=True, slots=True)
+class StudySpec:
+    """The question a study asks, resolved: nothing is left to defaults that may change.
+
+    `lr_mode` is tune, fixed, linear or sqrt; `base_lr` at `base_batch_size` is the fixed value, the rule's base point or
+    the middle of the first search grid. `same_batch_size` makes an A/A control: every arm then trains at that batch
+    size and `batch_sizes` only name the arms.
+    """
+
+    workload: str
+    batch_sizes: tuple[int, ...]
+    budget: Budget
+    lr_mode: str
+    base_lr: float
+    base_batch_size: int
+    optimizer: str
+    optimizer_settings: Settings
+    schedule: Schedule = Schedule()
+    last_batch: str = "carry"
+    seeds: int = 5
+    tuning_seeds: int = 2
+    seed: int = 0
+    margin: float | None = None
+    level: float = 0.95
+    device: str = "cpu"
+    data_dir: str | None = None
+    same_batch_size: int | None = None
+    format: str = "batchlab.spec/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSettings:
+    """All that decides what one trial does; its hash is the trial's identity.
+
+    `seed` counts the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and
+    `replica` changes only the data order. Tuning trials (`purpose` tune) never see test data.
+    """
+
+    workload: str
+    fingerprint: str
+    batch_size: int
+    learning_rate: float
+    n_steps: int
+    optimizer: str
+    optimizer_settings: Settings
+    schedule: Schedule
+    last_batch: str
+    evaluate_at: tuple[int, ...]
+    base_seed: int
+    seed: int
+    replica: int
+    purpose: str
+    device: str
+    data_dir: str | None = None
+    engine: str = ENGINE
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a trial recorded at each evaluation, as columns of one length; the first entry is the untrained model.
+
+    `train_loss` is the mean over the batches since the evaluation before (NaN at the first). `learning_rate` is the
+    one of the last step.
+    """
+
+    examples: tuple[int, ...]
+    steps: tuple[int, ...]
+    learning_rate: tuple[float, ...]
+    train_loss: tuple[float, ...]
+    valid_loss: tuple[float, ...]
+    valid_metric: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What one trial found.
+
+    `status` is done, diverged (loss not finite; the curve ends there) or failed (`message` says why). `baseline_metric`
+    is the validation metric of the best constant predictor. Train and test values exist for confirmed trials only.
+    `seconds` is what the trial cost, not how fast a step is.
+    """
+
+    settings: TrialSettings
+    status: str
+    curve: Curve
+    examples: int
+    steps: int
+    valid_loss: float
+    valid_metric: float
+    baseline_metric: float
+    train_loss: float | None
+    train_metric: float | None
+    test_loss: float | None
+    test_metric: float | None
+    seconds: float
+    host: str
+    versions: tuple[tuple[str, str], ...]
+    message: str = ""
+    format: str = "batchlab.trial/1"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Seconds an optimizer step takes alone on the machine: median and quartiles over blocks of steps."""
+
+    batch_size: int
+    median_s: float
+    low_s: float
+    high_s: float
+    n_blocks: int
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study as the store holds it: the question, what is known of the workload, and the results so far."""
+
+    id: str
+    name: str
+    spec: StudySpec
+    info: WorkloadInfo
+    trials: tuple[TrialResult, ...]
+    step_times: tuple[StepTime, ...]
+    created: str
+    seconds: float
+
+
+def to_json(value: Any) -> Any:
+    """Return `value` (a record, or anything made of records and plain data) as plain JSON types.
+
+    >>> to_json(Budget("epochs", float("inf")))
+    {'kind': 'epochs', 'value': 'inf'}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def from_json(record: type[Record], data: Any) -> Record:
+    """Return the record of type `record` that `to_json` turned into `data`.
+
+    >>> from_json(Budget, {"kind": "epochs", "value": "inf"})
+    Budget(kind='epochs', value=inf)
+
+    Raises:
+        ValueError: `data` has another format number than `record`.
+    """
+    return typing.cast(Record, _restore(record, data))
+
+
+def identity(record: Any) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of the record's canonical JSON."""
+    text = json.dumps(to_json(record), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _hints(record: type) -> dict[str, Any]:
+    return typing.get_type_hints(record)
+
+
+def _restore(kind: Any, data: Any) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _restore_record(kind, data)
+    if data is None:
+        return None
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
+        return tuple(_restore(item, value) for item, value in zip(kinds, data, strict=True))
+    if origin in (typing.Union, types.UnionType):
+        return _restore_member(args, data)
+    if kind is float:
+        return float(data)
+    return data
+
+
+def _restore_member(kinds: tuple[Any, ...], data: Any) -> Any:
+    if isinstance(data, list):
+        return _restore(next(kind for kind in kinds if typing.get_origin(kind) is tuple), data)
+    if isinstance(data, dict):
+        return _restore(next(kind for kind in kinds if dataclasses.is_dataclass(kind)), data)
+    if isinstance(data, str) and str in kinds:
+        return data
+    if float in kinds and int not in kinds:
+        return float(data)
+    return data
+
+
+def _restore_record(record: type, data: dict[str, Any]) -> Any:
+    hints = _hints(record)
+    expected = next((f.default for f in dataclasses.fields(record) if f.name == "format"), None)
+    if expected is not None and data.get("format") != expected:
+        raise ValueError(f"expected a record of format {expected}, got {data.get('format')!r}")
+    return record(**{name: _restore(hints[name], value) for name, value in data.items()})

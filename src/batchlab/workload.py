@@ -1,0 +1,1 @@
+"""What is trained: the `Workload` a user brings, its `Metric`, and loading one by reference."""
