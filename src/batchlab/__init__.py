@@ -1,0 +1,62 @@
+"""Which batch size should I train with? A measured answer, with an interval.
+
+The public names are loaded when they are first used, so that `import batchlab` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchlab.api import Study, load_study, resume, study
+    from batchlab.numerics.comparisons import indifference_set
+    from batchlab.numerics.lr_response import fit_lr_response
+    from batchlab.numerics.rules import scale_hyperparameters
+    from batchlab.workload import Metric, Workload, load_workload
+
+    __version__: str
+
+__all__ = [
+    "Metric",
+    "Study",
+    "Workload",
+    "__version__",
+    "fit_lr_response",
+    "indifference_set",
+    "load_study",
+    "load_workload",
+    "resume",
+    "scale_hyperparameters",
+    "study",
+]
+
+_PLACES = {
+    "Metric": "batchlab.workload",
+    "Study": "batchlab.api",
+    "Workload": "batchlab.workload",
+    "fit_lr_response": "batchlab.numerics.lr_response",
+    "indifference_set": "batchlab.numerics.comparisons",
+    "load_study": "batchlab.api",
+    "load_workload": "batchlab.workload",
+    "resume": "batchlab.api",
+    "scale_hyperparameters": "batchlab.numerics.rules",
+    "study": "batchlab.api",
+}
+
+
+# Hidden from type checkers, which would otherwise believe in any name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Return a public name, loading its module."""
+        if name == "__version__":
+            value = importlib.import_module("importlib.metadata").version("batchlab")
+        elif name in _PLACES:
+            value = getattr(importlib.import_module(_PLACES[name]), name)
+        else:
+            raise AttributeError(f"module 'batchlab' has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

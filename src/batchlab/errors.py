@@ -10,6 +10,7 @@
     ├── StoreError                the store cannot be used
     │   ├── StudyNotFound         no study, or more than one, answers to this name
     │   └── StudyRunning          another driver works on this study
+    ├── StudyInterrupted          Ctrl-C; what had finished is kept
     ├── ExecutorError             workers could not be started, or died again and again
     └── MissingPackage            an optional package is needed and not installed
 
@@ -55,6 +56,10 @@ class StudyNotFound(StoreError):
 
 class StudyRunning(StoreError):
     """Another driver works on this study."""
+
+
+class StudyInterrupted(BatchlabError):
+    """Ctrl-C; what had finished is kept."""
 
 
 class ExecutorError(BatchlabError):

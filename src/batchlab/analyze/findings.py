@@ -15,6 +15,15 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Exponent:
+    """p in best learning rate ∝ (batch size)^p, with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recommended:
     """The setting to use, and why this one among those that tie."""
 
@@ -128,8 +137,7 @@ class StudyLabel:
 class StudyFindings:
     """All that a study found, in the shape `batchlab study --json` prints.
 
-    `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given, with the reason
-    among that budget's `notes`). `baseline_metric` is the validation metric of the best constant predictor.
+    `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says why). `baseline_metric` is the validation metric of the best constant predictor.
     """
 
     study: StudyLabel
@@ -147,7 +155,7 @@ class StudyFindings:
     under_other_budgets: dict[str, Answer | None]
     baseline_metric: Estimate
     batch_sizes: tuple[BatchSizeRow, ...]
-    learning_rate_exponent: Estimate | None
+    learning_rate_exponent: Exponent | None
     tradeoff: None
     learning_rate_response: tuple[ResponsePoint, ...]
     curves: tuple[MeanCurve, ...]

@@ -1,0 +1,1 @@
+"""The command `batchlab`: each subcommand reads its options, calls one public function and prints."""

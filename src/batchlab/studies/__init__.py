@@ -1,0 +1,1 @@
+"""Many trials: the question, the plan, the driver, the store and the workers."""

@@ -1,0 +1,57 @@
+# `make` alone lists the targets. Needed: Python 3.11 or newer with pip, and make; all else comes with `make install`.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+REPORT := batchlab-report.html
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test check format-check lint types dependencies format bench evidence
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  Another Python: make install PYTHON=python3.12. Options for the tool: make test ARGS='-k store'."
+
+install: $(STAMP) ## make .venv with batchlab and its tools, at the versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "batchlab needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing);" \
+	    "name another one: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+study: $(STAMP) ## run a study of handwritten digits and write batchlab-report.html
+	$(BIN)/batchlab study digits-mlp --batch-sizes 8:512 --report $(REPORT) $(ARGS)
+
+test: $(STAMP) ## run the tests, all but the slow ones
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+check: format-check lint types dependencies test ## what review runs: format, lint, types, dependencies, tests
+
+format-check: $(STAMP)
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+dependencies: $(STAMP)
+	$(BIN)/deptry src --optional-dependencies-dev-groups dev
+
+format: $(STAMP) ## format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## run the benchmarks, which write what they find under evidence/
+	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "$$script"; $(BIN)/python $$script $(ARGS); done
+
+evidence: $(STAMP) ## run the slow tests and the benchmarks: minutes to an hour
+	$(BIN)/python -m pytest -n 2 -m slow
+	$(MAKE) bench

@@ -1,0 +1,25 @@
+"""Which arm of a study a trial belongs to; an arm goes by its batch size."""
+
+from collections.abc import Iterable
+
+from batchlab.records import StudySpec, TrialResult, TrialSettings
+
+TUNING_SEED_BASE = 10_000
+
+
+def arm_of(spec: StudySpec, settings: TrialSettings) -> int:
+    """Return the batch size that names the trial's arm; in an A/A control that is a label, told by the replica."""
+    if spec.same_batch_size is None:
+        return settings.batch_size
+    return spec.batch_sizes[settings.replica - 1]
+
+
+def results_by_arm(
+    spec: StudySpec, trials: Iterable[TrialResult], purpose: str
+) -> dict[int, list[TrialResult]]:
+    """Return the trials of one purpose (tune or confirm), by arm, in the order of the study's batch sizes."""
+    by_arm: dict[int, list[TrialResult]] = {batch_size: [] for batch_size in spec.batch_sizes}
+    for trial in trials:
+        if trial.settings.purpose == purpose and trial.status != "failed":
+            by_arm[arm_of(spec, trial.settings)].append(trial)
+    return by_arm

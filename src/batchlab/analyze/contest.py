@@ -1,0 +1,156 @@
+"""The comparison of batch sizes under one budget: who is best, who ties, who is worse, and by which rule."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scipy.special import stdtrit
+
+from batchlab.numerics.comparisons import compare_to_best, equal_means_p_value, indifference_set, seeds_to_settle
+from batchlab.numerics.intervals import Interval, t_interval
+
+Scores = Mapping[int, Mapping[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is compared: for each batch size the validation metric of each seed, and what bears on the verdict.
+
+    `baselines` are the metric of the best constant predictor on the same data; `tuning_variances` what choosing the
+    learning rate adds to the variance of a mean; `at_edge` the sizes whose learning rate stayed at the edge of its
+    search; `diverged` the sizes at which a confirmed trial diverged, which are in no other field.
+    """
+
+    scores: Scores
+    baselines: Scores
+    tuning_variances: Mapping[int, float]
+    higher_is_better: bool
+    margin: float
+    level: float
+    at_edge: tuple[int, ...] = ()
+    diverged: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict with the batch sizes in each role; `seeds_needed` would settle an underpowered contest."""
+
+    verdict: str
+    best: int | None
+    best_value: Interval | None
+    baseline: float | None
+    n_seeds: int
+    tied: tuple[int, ...] = ()
+    undecided: tuple[int, ...] = ()
+    worse: tuple[int, ...] = ()
+    seeds_needed: int | None = None
+    reasons: tuple[str, ...] = field(default=())
+
+
+def decide(contest: Contest) -> Outcome:
+    """Return the outcome by the first rule that applies.
+
+    no-signal: the best size is not shown better than the best constant predictor (one-sided paired t over seeds, its
+    level divided by the number of sizes, since the best of several is tested). edge-of-range: the only best size is
+    the smallest or largest tried, or the best one's learning rate stayed at the edge of its search. resolved: one size
+    is left in the indifference set. tied: all of several are equivalent to the best within the margin. underpowered: not all are.
+
+    A size counts as worse only if it is outside the indifference set *and* the global two-way F test rejects equal
+    means: the indifference set alone keeps each true best with its level, but of eight equal sizes it drops some one
+    in a quarter of all studies.
+    """
+    sizes = tuple(contest.scores)
+    if not sizes:
+        return Outcome("no-signal", None, None, None, 0, worse=contest.diverged, reasons=("diverged",))
+    n_seeds = len(next(iter(contest.scores.values())))
+    means = {size: statistics.fmean(seeds.values()) for size, seeds in contest.scores.items()}
+    best = (max if contest.higher_is_better else min)(means, key=means.__getitem__)
+    value = t_interval(
+        list(contest.scores[best].values()),
+        level=contest.level,
+        extra_variance=contest.tuning_variances.get(best, 0.0),
+    )
+    baseline = statistics.fmean(contest.baselines[best].values())
+    if not _beats_baseline(contest, best):
+        return Outcome("no-signal", None, value, baseline, n_seeds, undecided=sizes, worse=contest.diverged)
+    if n_seeds < 2:
+        others = tuple(size for size in sizes if size != best)
+        return Outcome(
+            "underpowered", best, value, baseline, n_seeds, undecided=others, worse=contest.diverged, seeds_needed=3
+        )
+    kept = _not_worse(contest, best)
+    compared = compare_to_best(contest.scores, margin=contest.margin, **_statistics(contest)) if len(sizes) > 1 else {}
+    tied = tuple(size for size in kept if size != best and compared[size].outcome == "equivalent")
+    undecided = tuple(size for size in kept if size != best and size not in tied)
+    dropped = tuple(size for size in sizes if size not in kept)
+    reasons = _edge_reasons(contest, best, kept)
+    return Outcome(
+        verdict=_verdict(reasons, kept, undecided),
+        best=best,
+        best_value=value,
+        baseline=baseline,
+        n_seeds=n_seeds,
+        tied=tied,
+        undecided=undecided,
+        worse=tuple(sorted((*dropped, *contest.diverged))),
+        seeds_needed=_seeds_needed(contest, undecided) if undecided else None,
+        reasons=reasons,
+    )
+
+
+def _statistics(contest: Contest) -> dict[str, object]:
+    return {
+        "level": contest.level,
+        "higher_is_better": contest.higher_is_better,
+        "extra_variance": contest.tuning_variances,
+    }
+
+
+def _beats_baseline(contest: Contest, best: int) -> bool:
+    sign = 1.0 if contest.higher_is_better else -1.0
+    gains = [sign * (value - contest.baselines[best][seed]) for seed, value in contest.scores[best].items()]
+    mean = statistics.fmean(gains)
+    if len(gains) < 2:
+        return mean > 0
+    error = math.sqrt(statistics.variance(gains) / len(gains) + contest.tuning_variances.get(best, 0.0))
+    alpha = (1 - contest.level) / len(contest.scores)
+    return mean > error * float(stdtrit(len(gains) - 1, 1 - alpha))
+
+
+def _not_worse(contest: Contest, best: int) -> tuple[int, ...]:
+    sizes = tuple(contest.scores)
+    if len(sizes) == 1:
+        return sizes
+    if equal_means_p_value(contest.scores, extra_variance=contest.tuning_variances) >= 1 - contest.level:
+        return sizes
+    kept = indifference_set(
+        contest.scores, contest.level, contest.higher_is_better, extra_variance=contest.tuning_variances
+    )
+    return tuple(sorted({*kept, best}))
+
+
+def _edge_reasons(contest: Contest, best: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    tried = (*contest.scores, *contest.diverged)
+    reasons = []
+    if len(kept) == 1 and best == min(tried):
+        reasons.append("smallest")
+    if len(kept) == 1 and best == max(tried):
+        reasons.append("largest")
+    if best in contest.at_edge:
+        reasons.append("learning rate")
+    return tuple(reasons)
+
+
+def _verdict(reasons: tuple[str, ...], kept: tuple[int, ...], undecided: tuple[int, ...]) -> str:
+    if reasons:
+        return "edge-of-range"
+    if len(kept) == 1:
+        return "resolved"
+    return "underpowered" if undecided else "tied"
+
+
+def _seeds_needed(contest: Contest, undecided: tuple[int, ...]) -> int | None:
+    needed = seeds_to_settle(contest.scores, margin=contest.margin, **_statistics(contest))
+    counts = [needed[size] for size in undecided]
+    return None if None in counts else max(count for count in counts if count is not None)

@@ -1,0 +1,100 @@
+"""The two sentences of an answer: what to use, and how sure that is."""
+
+from collections.abc import Mapping
+
+from batchlab.analyze.contest import Outcome
+from batchlab.analyze.findings import MetricInfo, Recommended
+from batchlab.analyze.wording import say_list, say_margin, say_metric
+
+
+def recommend(outcome: Outcome, rates: Mapping[int, float], seconds: Mapping[int, float | None]) -> Recommended | None:
+    """Return the cheapest, by quiet seconds, of the best size and those that tie with it.
+
+    Sizes that are merely undecided are not recommended: nothing shows that they are as good. Where a step time is
+    missing the best size is recommended.
+    """
+    if outcome.best is None or outcome.verdict == "no-signal":
+        return None
+    equals = (outcome.best, *outcome.tied)
+    cost = {size: seconds.get(size) for size in equals}
+    known = {size: second for size, second in cost.items() if second is not None}
+    cheapest = min(known, key=known.__getitem__) if len(known) == len(equals) else outcome.best
+    if cheapest != outcome.best and known[cheapest] < known[outcome.best]:
+        why = f"it ties with the best, {outcome.best}, and trains faster"
+    else:
+        cheapest = outcome.best
+        why = "it has the best validation metric" + (", and none that ties is faster" if outcome.tied else "")
+    return Recommended(cheapest, rates[cheapest], why)
+
+
+def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: MetricInfo) -> str:
+    """Return the answer in one sentence."""
+    if outcome.verdict == "no-signal":
+        return _no_signal(outcome, metric)
+    assert recommended is not None and outcome.best is not None and outcome.best_value is not None
+    value = say_metric(metric.name, outcome.best_value.mean)
+    use = f"Use batch size {recommended.batch_size} with learning rate {recommended.learning_rate:g}"
+    if outcome.verdict == "resolved":
+        return f"{use}: its validation {metric.name} of {value} is better than at every other size tried."
+    if outcome.verdict == "tied":
+        if recommended.batch_size == outcome.best:
+            return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
+        return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best})."
+    if outcome.verdict == "edge-of-range":
+        return f"{use} for now: {_edge(outcome)}, so a better setting may lie beyond what was tried."
+    if not outcome.undecided:
+        return f"{use}: validation {metric.name} {value}."
+    return (
+        f"{use}: validation {metric.name} {value}, the best measured at {outcome.best}; "
+        f"{say_list(outcome.undecided)} cannot be told from it yet."
+    )
+
+
+def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> str:
+    """Return how sure the answer is: seeds, interval, who ties, who is worse, and what would settle the rest."""
+    if outcome.best_value is None:
+        return "How sure: no trial at any batch size ended with a finite loss."
+    parts = [f"{outcome.n_seeds} paired seed{'s' * (outcome.n_seeds != 1)} a size"]
+    if outcome.best_value.low is not None and outcome.best_value.high is not None:
+        low, high = (say_metric(metric.name, value) for value in (outcome.best_value.low, outcome.best_value.high))
+        parts[0] += f", {100 * level:g} % interval of the best {low} to {high}"
+    else:
+        parts[0] += ", too few for an interval"
+    if outcome.verdict == "no-signal":
+        return f"How sure: {parts[0]}; more data or another model would be needed, not another batch size."
+    margin = say_margin(metric.name, metric.margin)
+    if outcome.tied:
+        parts.append(f"{say_list(outcome.tied)} equal the best, {outcome.best}, within {margin}")
+    if outcome.worse:
+        parts.append(f"{say_list(outcome.worse)} {'is' if len(outcome.worse) == 1 else 'are'} worse")
+    if outcome.undecided:
+        parts.append(f"{say_list(outcome.undecided)} undecided{_remedy(outcome, margin)}")
+    return f"How sure: {'; '.join(parts)}."
+
+
+def _no_signal(outcome: Outcome, metric: MetricInfo) -> str:
+    if outcome.best_value is None or outcome.baseline is None:
+        return "No batch size can be recommended: training diverged at every one of them."
+    value, baseline = (say_metric(metric.name, x) for x in (outcome.best_value.mean, outcome.baseline))
+    return (
+        f"No batch size can be recommended: at none is the validation {metric.name} ({value} at best) shown to be better "
+        f"than that of always predicting the same ({baseline})."
+    )
+
+
+def _edge(outcome: Outcome) -> str:
+    if "learning rate" in outcome.reasons:
+        return f"the learning rate of the best size, {outcome.best}, lies at the edge of its search"
+    if {"smallest", "largest"} <= set(outcome.reasons):
+        return "it is the only size tried"
+    return f"the only best size, {outcome.best}, is the {outcome.reasons[0]} tried"
+
+
+def _remedy(outcome: Outcome, margin: str) -> str:
+    if outcome.seeds_needed is None:
+        return f" (margin {margin}); more tuning seeds would settle it, not more seeds"
+    return f"; about {outcome.seeds_needed} seeds would settle it within {margin}"
+
+
+def _do(sizes: tuple[int, ...]) -> str:
+    return "does" if len(sizes) == 1 else "do"

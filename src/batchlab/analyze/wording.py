@@ -1,0 +1,33 @@
+"""How numbers are said in sentences."""
+
+from collections.abc import Sequence
+
+PERCENT_METRICS = ("error", "accuracy")
+
+
+def say_metric(metric: str, value: float) -> str:
+    """Return a metric's value as people say it: error and accuracy in per cent, others to four digits.
+
+    >>> say_metric("error", 0.0213)
+    '2.13 %'
+    """
+    return f"{100 * value:.2f} %" if metric in PERCENT_METRICS else f"{value:.4g}"
+
+
+def say_margin(metric: str, value: float) -> str:
+    """Return a difference of metric values.
+
+    >>> say_margin("accuracy", 0.005)
+    '0.5 points'
+    """
+    return f"{100 * value:g} points" if metric in PERCENT_METRICS else f"{value:.3g}"
+
+
+def say_list(items: Sequence[object]) -> str:
+    """Return the items as a list in a sentence.
+
+    >>> say_list([8, 16, 32])
+    '8, 16 and 32'
+    """
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,22 @@
+"""`batchlab resume [STUDY]`: go on with a study and print its answer."""
+
+import argparse
+
+import batchlab
+from batchlab.cli.options import add_run, add_study
+from batchlab.cli.output import show
+from batchlab.cli.progress import open_progress
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the study, and how to run it."""
+    add_study(parser)
+    add_run(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what is left of the study."""
+    with open_progress(quiet=arguments.quiet) as progress:
+        study = batchlab.resume(arguments.name, store=arguments.store, workers=arguments.workers, progress=progress)
+    show(study, arguments, report=arguments.report)
+    return 0

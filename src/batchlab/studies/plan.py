@@ -1,0 +1,101 @@
+"""What a study does next: a pure function of its question and of the results so far."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchlab.analyze.arms import TUNING_SEED_BASE
+from batchlab.analyze.learning_rates import chosen_learning_rates, response_of
+from batchlab.records import StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.search import learning_rate_at, octaves_wanted
+from batchlab.train.budgets import evaluation_points, steps_in_budget
+
+Results = Mapping[str, TrialResult]
+
+trial_id = functools.lru_cache(maxsize=100_000)(identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All trials that are known to be needed, done ones included.
+
+    `stage` is tuning, confirming or complete. `n_expected` guesses how many trials the whole study will have made.
+    """
+
+    stage: str
+    trials: tuple[TrialSettings, ...]
+    n_expected: int
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every trial has a result."""
+        return self.stage == "complete"
+
+
+def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
+    """Return what the study needs, given what it has: first tuning at every batch size, then confirmation.
+
+    Confirmation waits for every batch size, because the optimum of each is smoothed with its neighbors'; its seeds are
+    the same at every batch size and none of them was used for tuning.
+    """
+    tuning: list[TrialSettings] = []
+    n_confirming = len(spec.batch_sizes) * spec.seeds
+    if spec.lr_mode == "tune":
+        searches = [_search(spec, info, results, arm) for arm in spec.batch_sizes]
+        tuning = [settings for search in searches for settings in search]
+        if any(trial_id(settings) not in results for settings in tuning):
+            return Plan("tuning", tuple(tuning), len(tuning) + n_confirming)
+    rates = chosen_learning_rates(spec, [results[trial_id(settings)] for settings in tuning])
+    confirming = [
+        trial_settings(spec, info, arm, rate.value, seed, "confirm")
+        for arm, rate in rates.items()
+        for seed in range(spec.seeds)
+    ]
+    complete = all(trial_id(settings) in results for settings in confirming)
+    return Plan("complete" if complete else "confirming", (*tuning, *confirming), len(tuning) + len(confirming))
+
+
+def trial_settings(
+    spec: StudySpec, info: WorkloadInfo, arm: int, learning_rate: float, seed: int, purpose: str
+) -> TrialSettings:
+    """Return the settings of one trial of the arm."""
+    batch_size = spec.same_batch_size or arm
+    n_steps = steps_in_budget(spec.budget, batch_size, info.n_train, spec.last_batch)
+    examples = {"epochs": spec.budget.value * info.n_train, "examples": spec.budget.value}
+    return TrialSettings(
+        workload=spec.workload,
+        fingerprint=info.fingerprint,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        n_steps=n_steps,
+        optimizer=spec.optimizer,
+        optimizer_settings=spec.optimizer_settings,
+        schedule=spec.schedule,
+        last_batch=spec.last_batch,
+        evaluate_at=evaluation_points(round(examples.get(spec.budget.kind, n_steps * batch_size))),
+        base_seed=spec.seed,
+        seed=seed,
+        replica=0 if spec.same_batch_size is None else spec.batch_sizes.index(arm) + 1,
+        purpose=purpose,
+        device=spec.device,
+        data_dir=spec.data_dir,
+    )
+
+
+def _search(spec: StudySpec, info: WorkloadInfo, results: Results, arm: int) -> list[TrialSettings]:
+    """Return the tuning trials of one arm: the grid is only widened when every trial of the grid so far is known."""
+    center = spec.same_batch_size or arm
+    wanted = octaves_wanted(spec, center, None)
+    while True:
+        settings = [
+            trial_settings(spec, info, arm, learning_rate_at(spec, octave), TUNING_SEED_BASE + seed, "tune")
+            for octave in sorted(wanted)
+            for seed in range(spec.tuning_seeds)
+        ]
+        found = [results[trial_id(one)] for one in settings if trial_id(one) in results]
+        if len(found) < len(settings):
+            return settings
+        wider = wanted | octaves_wanted(spec, center, response_of([one for one in found if one.status != "failed"]))
+        if wider == wanted:
+            return settings
+        wanted = wider

@@ -1,0 +1,119 @@
+"""A worker process: started once, it loads the workload and runs the trials it is sent, one thread each.
+
+Run as `python -m batchlab.studies.worker FD`, where FD is its end of a socket pair. Messages are pickled tuples:
+
+    load SOURCE                     -> nothing
+    inspect DEVICE                  -> info WorkloadInfo
+    trial KEY SETTINGS              -> progress KEY EXAMPLES ..., result KEY TrialResult
+    time SETTINGS... THREADS        -> times (StepTime, ...)
+
+Whatever fails answers `error KEY EXCEPTION_NAME TEXT` instead. The worker ends when its driver does.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from batchlab.errors import BatchlabError
+from batchlab.studies.executors import WorkloadSource
+from batchlab.train.devices import check_device
+from batchlab.train.inspection import inspect_workload
+from batchlab.train.timing import time_steps
+from batchlab.train.trial import run_trial
+from batchlab.workload import Workload, load_workload
+
+SECONDS_BETWEEN_REPORTS = 0.5
+
+
+@dataclass
+class _State:
+    """What the worker holds between messages."""
+
+    pipe: Connection
+    source: WorkloadSource | None = None
+    workload: Workload | None = None
+
+
+def main() -> None:
+    """Serve one driver until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    torch.set_num_threads(1)
+    state = _State(Connection(int(sys.argv[1])))
+    handlers: dict[str, Callable[..., None]] = {"load": _load, "inspect": _inspect, "trial": _trial, "time": _time}
+    while True:
+        try:
+            kind, key, *rest = state.pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            handlers[kind](state, key, *rest)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        except Exception as error:
+            state.pipe.send(("error", key, *_described(error)))
+
+
+def _load(state: _State, key: str, source: WorkloadSource) -> None:
+    state.source, state.workload = source, None
+    state.workload = _workload(source)
+
+
+def _inspect(state: _State, key: str, device: str) -> None:
+    check_device(device)
+    assert state.source is not None and state.workload is not None
+    info = inspect_workload(state.workload, state.source.reference, data_dir=state.source.data_dir)
+    state.pipe.send(("info", key, info))
+
+
+def _trial(state: _State, key: str, settings: Any) -> None:
+    assert state.workload is not None
+    last = time.monotonic()
+
+    def report(examples: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN_REPORTS:
+            last = time.monotonic()
+            state.pipe.send(("progress", key, examples))
+
+    state.pipe.send(("result", key, run_trial(state.workload, settings, on_evaluation=report)))
+
+
+def _time(state: _State, key: str, settings: Any, threads: int | None) -> None:
+    assert state.workload is not None
+    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=threads or os.cpu_count())))
+
+
+def _workload(source: WorkloadSource) -> Workload:
+    if source.pickled is None:
+        return load_workload(source.reference, data_dir=source.data_dir)
+    import cloudpickle
+
+    workload: Workload = cloudpickle.loads(source.pickled)
+    return workload
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    if isinstance(error, BatchlabError):
+        return type(error).__name__, str(error)
+    return "", traceback.format_exc()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End at once when the driver is gone: nobody waits for the trial under way, and it would hold a core."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

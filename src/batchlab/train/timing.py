@@ -1,0 +1,89 @@
+"""The quiet pass: how long an optimizer step takes alone on the machine, by batch size."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import numpy
+import torch
+
+from batchlab.records import StepTime, TrialSettings
+from batchlab.train.optimizers import make_optimizer
+from batchlab.train.order import batches
+from batchlab.train.seeding import derive_seed
+from batchlab.workload import Workload
+
+WARM_UP_STEPS = 10
+BLOCK_S = 0.1
+BLOCKS = 7
+
+
+def time_steps(
+    workload: Workload, settings: Sequence[TrialSettings], *, threads: int | None = None
+) -> tuple[StepTime, ...]:
+    """Return the step time of each of `settings`, with nothing else running: the seconds that answers speak of.
+
+    A step is what the reference loop does between evaluations: read a batch, forward, backward, update. Blocks of at
+    least 0.1 s are timed in an order shuffled over the batch sizes, so that a slow spell of the machine meets all of
+    them; the record has the median and the quartiles over blocks, the first of which only warms up.
+
+    Args:
+        workload: what is trained.
+        settings: one trial's settings a batch size.
+        threads: torch's threads while timing; all cores by default. Restored at the end.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        steppers = [_stepper(workload, one) for one in settings]
+        counts = [_steps_a_block(step) for step in steppers]
+        times: list[list[float]] = [[] for _ in steppers]
+        order = [index for index in range(len(steppers)) for _ in range(BLOCKS)]
+        random.Random(0).shuffle(order)
+        for index in order:
+            times[index].append(_timed(steppers[index], counts[index]) / counts[index])
+        used = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    return tuple(_summary(one, block, used) for one, block in zip(settings, times, strict=True))
+
+
+def _stepper(workload: Workload, settings: TrialSettings) -> Callable[[int], None]:
+    """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""
+    splits = workload.splits(derive_seed(settings.base_seed, "data", settings.seed))
+    inputs, targets = (tensor.to(settings.device) for tensor in splits.train)
+    with torch.random.fork_rng(devices=[]):
+        model = workload.make_model().to(settings.device)
+    optimizer = make_optimizer(
+        settings.optimizer, model.parameters(), settings.learning_rate, settings.optimizer_settings
+    )
+
+    def step(count: int) -> None:
+        for indices in batches(len(inputs), settings.batch_size, count, settings.last_batch, seed=count):
+            chosen = indices.to(inputs.device)
+            loss = workload.loss(model(inputs.index_select(0, chosen)), targets.index_select(0, chosen))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        if settings.device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    return step
+
+
+def _steps_a_block(step: Callable[[int], None]) -> int:
+    step(WARM_UP_STEPS)
+    return max(3, round(BLOCK_S / (_timed(step, WARM_UP_STEPS) / WARM_UP_STEPS)))
+
+
+def _timed(step: Callable[[int], None], count: int) -> float:
+    started = time.perf_counter()
+    step(count)
+    return time.perf_counter() - started
+
+
+def _summary(settings: TrialSettings, block_times: list[float], threads: int) -> StepTime:
+    low, median, high = numpy.quantile(block_times, [0.25, 0.5, 0.75])
+    return StepTime(
+        settings.batch_size, float(median), float(low), float(high), len(block_times), threads, settings.device
+    )

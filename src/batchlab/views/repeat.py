@@ -1,0 +1,60 @@
+"""The command that asks a study's question again."""
+
+import shlex
+
+from batchlab.records import Schedule, Setting, StudyRecord, StudySpec
+
+
+def repeat_command(record: StudyRecord) -> str:
+    """Return the `batchlab study` command that asks the same question: same sizes, budget, seeds and settings."""
+    return " ".join(repeat_parts(record))
+
+
+def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
+    """Return the words of `repeat_command` that belong together: each option with its value, quoted for a shell."""
+    spec = record.spec
+    options: list[tuple[str, str]] = [
+        ("--batch-sizes", ",".join(map(str, spec.batch_sizes))),
+        (f"--{spec.budget.kind}", _text(spec.budget.value)),
+        ("--seeds", str(spec.seeds)),
+        ("--tuning-seeds", str(spec.tuning_seeds)),
+        ("--seed", str(spec.seed)),
+        *_learning_rate_options(spec),
+        ("--optimizer", spec.optimizer),
+        *(("--set", f"{key}={_text(value)}") for key, value in spec.optimizer_settings if key != "lr"),
+        ("--schedule", spec.schedule.kind),
+        ("--warmup", _text(spec.schedule.warmup)),
+        ("--last-batch", spec.last_batch),
+        ("--device", spec.device),
+    ]
+    if spec.margin is not None:
+        options.append(("--margin", _text(spec.margin)))
+    if spec.data_dir is not None:
+        options.append(("--data", spec.data_dir))
+    return (f"batchlab study {shlex.quote(spec.workload)}", *(shlex.join(option) for option in options))
+
+
+def settings_without_option(record: StudyRecord) -> tuple[str, ...]:
+    """Return the settings that differ from their defaults and that no option of the command sets."""
+    spec, usual = record.spec, Schedule(kind=record.spec.schedule.kind, warmup=record.spec.schedule.warmup)
+    found: list[tuple[str, Setting | None, Setting | None]] = [
+        ("level", spec.level, 0.95),
+        ("same_batch_size", spec.same_batch_size, None),
+        ("schedule.milestones", spec.schedule.milestones, usual.milestones),
+        ("schedule.factor", spec.schedule.factor, usual.factor),
+    ]
+    return tuple(f"{name}={_text(value)}" for name, value, default in found if value != default)
+
+
+def _learning_rate_options(spec: StudySpec) -> list[tuple[str, str]]:
+    if spec.lr_mode == "fixed":
+        return [("--lr", _text(spec.base_lr))]
+    base = [("--base-lr", _text(spec.base_lr)), ("--base-batch-size", str(spec.base_batch_size))]
+    return [("--lr", spec.lr_mode), *base]
+
+
+def _text(value: Setting | None) -> str:
+    """Return a setting as an option takes it, floats to the last digit."""
+    if isinstance(value, tuple):
+        return ",".join(_text(item) for item in value)
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)

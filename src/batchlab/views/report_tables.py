@@ -1,0 +1,197 @@
+"""The tables of the report, as text in columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchlab.analyze.findings import BatchSizeRow, Estimate, MetricInfo, StudyFindings
+from batchlab.records import Setting, StudyRecord, TrialResult
+from batchlab.views.wording import (
+    MISSING,
+    format_estimate,
+    format_learning_rate,
+    format_learning_rate_interval,
+    format_margin,
+    format_metric,
+    format_number,
+    format_plain_estimate,
+    format_seconds,
+    metric_label,
+    place,
+    place_words,
+    sentence_case,
+)
+
+Column = tuple[str, bool, Sequence["Cell"]]
+
+FLAG_WORDS = {
+    "at_edge": "learning rate at the edge of the search",
+    "too_few_seeds": "too few seeds for an interval",
+    "diverged": "some trials diverged",
+    "failed": "some trials failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text, and under it a smaller one, such as the interval of a mean."""
+
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table; `kind` names how it looks."""
+
+    cells: tuple[Cell, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of text; `numeric` says which columns hold numbers."""
+
+    headings: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    lines: tuple[Line, ...]
+
+
+def batch_size_table(findings: StudyFindings) -> TextTable:
+    """Return all that was found at each batch size; columns that hold nothing are left out."""
+    metric, rows = findings.metric, findings.batch_sizes
+    columns: list[Column] = [
+        ("Batch size", True, [Cell(str(row.batch_size)) for row in rows]),
+        ("Compared", False, [_place_cell(row, findings) for row in rows]),
+        _metric_column(metric, "validation", [row.valid_metric for row in rows]),
+        _metric_column(metric, "test", [row.test_metric for row in rows]),
+        _metric_column(metric, "train", [row.train_metric for row in rows]),
+        *_run_columns(rows),
+    ]
+    kept = [column for column in columns if any(cell.text not in (MISSING, "") for cell in column[2])]
+    lines = zip(*(cells for _, _, cells in kept), strict=True)
+    return TextTable(
+        headings=tuple(name for name, _, _ in kept),
+        numeric=tuple(numeric for _, numeric, _ in kept),
+        lines=tuple(Line(tuple(cells), _kind(row, findings)) for cells, row in zip(lines, rows, strict=True)),
+    )
+
+
+def trial_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
+    """Return one line a trial, in the order of the record."""
+    metric = findings.metric
+    headings = ("Batch size", "Learning rate", "Purpose", "Seed", "Status", "Steps", "Examples", "Validation loss")
+    names = tuple(sentence_case(metric_label(metric, split)) for split in ("validation", "test"))
+    if metric.name == "loss":
+        names = tuple(f"{name} (metric)" for name in names)
+    numeric = (True, True, False, True, False, True, True, True, True, True, True, False, False)
+    lines = tuple(Line(tuple(map(Cell, _trial_cells(trial, findings))), trial.status) for trial in record.trials)
+    return TextTable((*headings, *names, "Cost", "Host", "Message"), numeric, lines)
+
+
+def settings_table(findings: StudyFindings, record: StudyRecord) -> tuple[tuple[str, str], ...]:
+    """Return what it takes to repeat the study, as names and values."""
+    spec, info = record.spec, record.info
+    examples = f"{info.n_train:,} to train, {info.n_valid:,} to validate, {info.n_test:,} to test"
+    rows = [
+        ("Study", f"{record.name} ({record.id})" if record.name else record.id),
+        ("Asked", record.created),
+        ("Workload", f"{info.name}, fingerprint {info.fingerprint}"),
+        ("Data", f"{examples}{'; each seed draws its own' if info.redraws else ''}"),
+        ("Parameters", f"{info.n_parameters:,}"),
+        ("Budget", f"{format_number(spec.budget.value)} {spec.budget.kind} for every batch size"),
+        ("Optimizer", f"{spec.optimizer} ({settings_text(spec.optimizer_settings, without='lr')})"),
+        ("Learning rate", _learning_rate_text(record)),
+        ("Schedule", f"{spec.schedule.kind}, warm-up over {100 * spec.schedule.warmup:g}% of the examples"),
+        ("Last batch of an epoch", spec.last_batch),
+        ("Seeds", f"{spec.seeds} to compare, {spec.tuning_seeds} to tune, base seed {spec.seed}"),
+        ("Margin, level", f"{format_margin(findings.metric)}, {100 * findings.level:g}%"),
+        ("Trials", _counts_text(findings)),
+        ("Device", findings.device),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in findings.versions.items())),
+    ]
+    return tuple((name, text) for name, text in rows if text)
+
+
+def settings_text(settings: Sequence[tuple[str, Setting]], *, without: str = "") -> str:
+    """Return settings as "momentum=0.9, weight_decay=0"."""
+    return ", ".join(f"{key}={value}" for key, value in settings if key != without) or "default settings"
+
+
+def _metric_column(metric: MetricInfo, split: str, estimates: Sequence[Estimate | None]) -> Column:
+    cells = [_two_lines(format_estimate(estimate, metric)) for estimate in estimates]
+    return sentence_case(metric_label(metric, split)), True, cells
+
+
+def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
+    accumulated = any(row.gradient_accumulation_steps > 1 for row in rows)
+    return [
+        ("Learning rate", True, [_learning_rate_cell(row) for row in rows]),
+        ("Updates", True, [Cell(f"{row.n_steps:,}") for row in rows]),
+        ("Micro-batches", True, [Cell(_micro_batches(row) if accumulated else MISSING) for row in rows]),
+        ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
+        ("Total time", True, [Cell(format_seconds(row.seconds)) for row in rows]),
+        ("Steps to target", True, [_two_lines(format_plain_estimate(row.steps_to_target)) for row in rows]),
+        ("Seconds to target", True, [_two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
+        ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
+        ("Remarks", False, [Cell("; ".join(FLAG_WORDS[f] for f in row.flags if f in FLAG_WORDS)) for row in rows]),
+    ]
+
+
+def _two_lines(text: str) -> Cell:
+    """Return "3.42 (3.11–3.73)" with its interval as detail."""
+    mean, _, interval = text.partition(" (")
+    return Cell(mean, interval.removesuffix(")"))
+
+
+def _place_cell(row: BatchSizeRow, findings: StudyFindings) -> Cell:
+    recommended = findings.answer.recommended
+    chosen = recommended is not None and recommended.batch_size == row.batch_size
+    return Cell(place_words(row, findings.answer), "recommended" if chosen else "")
+
+
+def _kind(row: BatchSizeRow, findings: StudyFindings) -> str:
+    return place(row, findings.answer).replace(" ", "-")
+
+
+def _learning_rate_cell(row: BatchSizeRow) -> Cell:
+    return Cell(format_learning_rate(row.learning_rate), format_learning_rate_interval(row))
+
+
+def _micro_batches(row: BatchSizeRow) -> str:
+    return f"{row.gradient_accumulation_steps} × {row.micro_batch_size}"
+
+
+def _trial_cells(trial: TrialResult, findings: StudyFindings) -> tuple[str, ...]:
+    settings = trial.settings
+    return (
+        str(settings.batch_size),
+        format_learning_rate(settings.learning_rate),
+        settings.purpose,
+        str(settings.seed) + (f"/{settings.replica}" if settings.replica else ""),
+        trial.status,
+        f"{trial.steps:,}",
+        f"{trial.examples:,}",
+        format_number(trial.valid_loss),
+        format_metric(trial.valid_metric, findings.metric),
+        format_metric(trial.test_metric, findings.metric),
+        format_seconds(trial.seconds),
+        trial.host,
+        trial.message,
+    )
+
+
+def _learning_rate_text(record: StudyRecord) -> str:
+    spec = record.spec
+    base = f"{spec.base_lr:.6g} at batch size {spec.base_batch_size}"
+    return {
+        "tune": f"searched at every batch size, beginning around {base}",
+        "fixed": f"{spec.base_lr:.6g} at every batch size",
+    }.get(spec.lr_mode, f"{spec.lr_mode} rule from {base}")
+
+
+def _counts_text(findings: StudyFindings) -> str:
+    names = ("done", "stopped", "diverged", "failed")
+    counts = [(getattr(findings.trials, name), name) for name in names]
+    return (
+        ", ".join(f"{count} {name}" for count, name in counts if count) + f"; took {format_seconds(findings.seconds)}"
+    )

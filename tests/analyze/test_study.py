@@ -1,0 +1,137 @@
+import json
+
+import pytest
+
+from batchlab.analyze.study import analyze_study
+from batchlab.records import Budget, StudyRecord, to_json
+from batchlab.studies.progress import Quiet
+from batchlab.studies.run import run_study
+from batchlab.studies.store import MemoryStore
+from simulated import INFO, InstantExecutor, World, spec
+
+FLOORS = {8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05}
+
+
+def record(world: World | None = None, **changes: object) -> StudyRecord:
+    """Return a finished simulated study."""
+    executor = InstantExecutor((world or World(FLOORS)).result)
+    return run_study(spec(**changes), INFO, name="s", store=MemoryStore(), executor=executor, progress=Quiet())
+
+
+def test_decisions_come_from_validation_and_test_is_shown_beside() -> None:
+    findings = analyze_study(record(seeds=20))
+    for row in findings.batch_sizes:
+        assert row.test_metric is not None
+        assert row.test_metric.mean == pytest.approx(row.valid_metric.mean + 0.01)
+    best = min(findings.batch_sizes, key=lambda row: row.valid_metric.mean)
+    assert findings.answer.best_batch_size == best.batch_size
+
+
+def test_of_sizes_that_tie_the_fastest_is_recommended() -> None:
+    findings = analyze_study(record(World(FLOORS, noise=0.0005), seeds=10))
+    answer = findings.answer
+    assert answer.verdict == "tied"
+    assert {answer.best_batch_size, *answer.tied_batch_sizes} == {16, 32}
+    assert answer.recommended is not None
+    assert answer.recommended.batch_size == 32
+
+
+def test_intervals_contain_the_noise_of_choosing_the_learning_rate() -> None:
+    tuned = analyze_study(record(World(FLOORS, noise=0.004), tuning_seeds=2))
+    fixed = analyze_study(record(World(FLOORS, noise=0.004), lr_mode="fixed"))
+    widths = [
+        sum(row.valid_metric.high - row.valid_metric.low for row in findings.batch_sizes)  # type: ignore[operator]
+        for findings in (tuned, fixed)
+    ]
+    assert widths[0] > 0
+    assert all(row.learning_rate_low < row.learning_rate < row.learning_rate_high for row in tuned.batch_sizes)  # type: ignore[operator]
+    assert all(row.learning_rate_low is None for row in fixed.batch_sizes)
+
+
+def test_the_exponent_of_the_best_rate_is_found() -> None:
+    exponent = analyze_study(record(tuning_seeds=4)).learning_rate_exponent
+    assert exponent is not None
+    assert exponent.low < 1.0 < exponent.high
+    assert exponent.high - exponent.low < 0.5
+
+
+def test_a_fixed_rate_under_equal_epochs_is_called_confounded_twice() -> None:
+    warnings = analyze_study(record(lr_mode="fixed", base_lr=0.05)).answer.warnings
+    assert warnings[0] == (
+        "One learning rate (0.05) for every batch size: batch size is confounded with lr/B, the distance moved and the "
+        "noise per example. `--lr tune` takes the two apart."
+    )
+    assert warnings[1] == (
+        "Equal epochs: batch size is confounded with the number of updates, 512 at 8 against 32 at 128. "
+        "See the comparison under equal steps."
+    )
+
+
+def test_equal_steps_are_not_confounded_with_updates() -> None:
+    warnings = analyze_study(record(budget=Budget("steps", 100))).answer.warnings
+    assert not any("updates" in warning for warning in warnings)
+
+
+def test_under_equal_steps_the_large_batches_gain() -> None:
+    flat = World(dict.fromkeys(FLOORS, 0.02), noise=0.001)
+    under = analyze_study(record(flat, seeds=8)).under_other_budgets
+    assert set(under) == {"steps", "examples", "seconds"}
+    steps = under["steps"]
+    assert steps is not None
+    assert steps.best_batch_size == 128
+    assert 8 in steps.worse_batch_sizes
+
+
+def test_a_diverged_size_is_worse_and_flagged() -> None:
+    world = World(FLOORS, diverges_above=0.15)
+    findings = analyze_study(record(world, lr_mode="linear", base_lr=0.1))
+    flags = {row.batch_size: row.flags for row in findings.batch_sizes}
+    assert {size for size in flags if "diverged" in flags[size]} == {64, 128}
+    assert set(findings.answer.worse_batch_sizes) >= {64, 128}
+    assert any(warning.startswith("Training diverged at batch size 64 (5 of 5 seeds) and 128") for warning in findings.answer.warnings)
+
+
+def test_no_signal_recommends_nothing() -> None:
+    world = World(dict.fromkeys(FLOORS, 0.9), noise=0.02, seed_noise=0.0)
+    answer = analyze_study(record(world)).answer
+    assert (answer.verdict, answer.best_batch_size, answer.recommended) == ("no-signal", None, None)
+
+
+def test_an_unfinished_study_says_so() -> None:
+    import dataclasses
+
+    whole = record()
+    part = dataclasses.replace(whole, trials=whole.trials[:-3])
+    assert analyze_study(part).answer.warnings[0].startswith("Not finished: trials are missing at batch size ")
+
+
+def test_a_study_with_no_trials_yet_can_be_looked_at() -> None:
+    import dataclasses
+
+    empty = dataclasses.replace(record(), trials=())
+    assert analyze_study(empty).batch_sizes == ()
+
+
+def test_findings_are_json_in_the_shape_that_stays() -> None:
+    data = json.loads(json.dumps(to_json(analyze_study(record())), allow_nan=False))
+    assert data["format"] == "batchlab.study/1"
+    assert {
+        "study", "workload", "device", "versions", "metric", "level", "budget", "target", "answer", "under_other_budgets",
+        "batch_sizes", "learning_rate_exponent", "tradeoff", "trials", "seconds",
+    } <= set(data)  # fmt: skip
+    assert {
+        "batch_size", "learning_rate", "learning_rate_low", "learning_rate_high", "n_seeds", "n_steps",
+        "micro_batch_size", "gradient_accumulation_steps", "valid_metric", "test_metric", "train_metric",
+        "step_time_s", "steps_to_target", "seconds_to_target", "tied", "flags",
+    } <= set(data["batch_sizes"][0])  # fmt: skip
+    assert {
+        "verdict", "sentence", "best_batch_size", "tied_batch_sizes", "undecided_batch_sizes", "recommended", "warnings",
+    } <= set(data["answer"])  # fmt: skip
+
+
+def test_the_control_of_equal_arms_goes_through_the_same_search() -> None:
+    world = World({32: 0.02})
+    findings = analyze_study(record(world, same_batch_size=32, seeds=5))
+    assert [row.micro_batch_size for row in findings.batch_sizes] == [32] * 5
+    assert findings.learning_rate_exponent is None
+    assert len({row.learning_rate for row in findings.batch_sizes}) > 1

@@ -1,0 +1,139 @@
+import argparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchlab.cli import options
+from batchlab.errors import UsageError
+
+
+def refusal(call, *arguments):
+    with pytest.raises(UsageError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+@given(st.integers(0, 12), st.integers(0, 12))
+def test_a_range_means_its_powers_of_two(first, more):
+    low, high = 2**first, 2 ** (first + more)
+    assert options.parse_batch_sizes(f"{low}:{high}") == tuple(2**k for k in range(first, first + more + 1))
+
+
+@given(st.integers(1, 500), st.integers(0, 500))
+def test_a_range_keeps_all_powers_of_two_within_it_and_no_others(low, more):
+    wanted = tuple(size for size in range(low, low + more + 1) if bin(size).count("1") == 1)
+    text = f"{low}:{low + more}"
+    if wanted:
+        assert options.parse_batch_sizes(text) == wanted
+    else:
+        assert "with a power of two in it" in refusal(options.parse_batch_sizes, text)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, unique=True))
+def test_a_list_means_its_sizes_in_order(sizes):
+    assert options.parse_batch_sizes(",".join(map(str, sizes))) == tuple(sorted(sizes))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("8:4", "`--batch-sizes` takes a range from low to high, got '8:4'; write 4:8."),
+        ("8,16,8", "`--batch-sizes` takes each batch size once, got '8,16,8'; write 8,16."),
+        (
+            "0:8",
+            "`--batch-sizes` takes whole numbers of at least 1, got '0:8'; write 8:512 or 8,24,64, for example.",
+        ),
+        (
+            "8,-4",
+            "`--batch-sizes` takes whole numbers of at least 1, got '8,-4'; write 8:512 or 8,24,64, for example.",
+        ),
+        (
+            "5:7",
+            "`--batch-sizes` takes a range with a power of two in it, got '5:7'; write 4:8, or list the sizes, as in "
+            "5,7.",
+        ),
+        *(
+            (
+                text,
+                f"`--batch-sizes` takes a range or a list of whole numbers, got {text!r}; write 8:512 or 8,24,64, for "
+                "example.",
+            )
+            for text in ("banana", "", "8:", "8:16:32", "8,,16", "8.5", "8:512,600")
+        ),
+    ],
+)
+def test_batch_sizes_that_mean_nothing_are_refused(text, message):
+    assert refusal(options.parse_batch_sizes, text) == message
+
+
+@pytest.mark.parametrize(("text", "value"), [("tune", "tune"), ("linear", "linear"), ("sqrt", "sqrt"), ("1e-3", 1e-3)])
+def test_a_learning_rate_is_a_mode_or_a_value(text, value):
+    assert options.parse_lr(text) == value
+
+
+@pytest.mark.parametrize("text", ["banana", "0", "-1", "nan", "inf", ""])
+def test_other_learning_rates_are_refused(text):
+    assert refusal(options.parse_lr, text) == (
+        f"`--lr` takes tune, linear, sqrt or a positive number, got {text!r}; leave it out to have it tuned."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("momentum=0.9", ("momentum", 0.9)),
+        ("foreach=False", ("foreach", False)),
+        ("betas=0.9,0.999", ("betas", (0.9, 0.999))),
+        ("steps=3", ("steps", 3)),
+        ("mode=a=b", ("mode", "a=b")),
+        ("names=a,b", ("names", "a,b")),
+    ],
+)
+def test_a_setting_takes_the_type_it_looks_like(text, setting):
+    key, value = options.parse_setting(text)
+    assert (key, value, type(value)) == (*setting, type(setting[1]))
+
+
+@pytest.mark.parametrize("text", ["momentum", "momentum=", "=0.9", "not a name=1"])
+def test_other_settings_are_refused(text):
+    assert refusal(options.parse_setting, text) == (
+        f"`--set` takes key=value, got {text!r}; write momentum=0.9, for example."
+    )
+
+
+def test_numbers_name_their_option_when_they_are_none():
+    assert (
+        refusal(options.whole("--seeds"), "5.5")
+        == "`--seeds` takes a whole number, got '5.5'; write --seeds 5, for example."
+    )
+    assert (
+        refusal(options.number("--margin"), "x")
+        == "`--margin` takes a number, got 'x'; write --margin 0.5, for example."
+    )
+
+
+def test_two_budgets_are_refused():
+    arguments = argparse.Namespace(epochs=3.0, examples=None, steps=10.0)
+    assert refusal(options.check_one_budget, arguments) == (
+        "A study has one of --epochs, --examples and --steps, got --epochs and --steps; keep one."
+    )
+
+
+def test_a_choice_that_is_none_is_answered_with_the_nearest():
+    assert refusal(options.check_choice, "--format", "jsno", ("csv", "json")) == (
+        "`--format` takes csv or json, got 'jsno'; write --format json."
+    )
+
+
+def test_a_file_in_a_missing_folder_is_refused_before_the_work(tmp_path):
+    path = tmp_path / "no" / "report.html"
+    assert refusal(options.output_file("--report"), str(path)) == (
+        f"`--report` takes a file in a folder that exists, and {path.parent} is not one; make it first."
+    )
+
+
+def test_a_folder_is_no_file_to_write(tmp_path):
+    assert refusal(options.output_file("-o"), str(tmp_path)) == (
+        f"`-o` takes a file, and {tmp_path} is a folder; name a file in it."
+    )

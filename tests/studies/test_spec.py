@@ -1,0 +1,87 @@
+import dataclasses
+from typing import Any
+
+import pytest
+
+from batchlab.errors import UsageError
+from batchlab.records import Budget, identity
+from batchlab.studies.spec import StudyOptions, default_batch_sizes, resolve_spec
+from simulated import INFO
+
+
+def message(**options: Any) -> str:
+    """Return what is said about wrong options."""
+    with pytest.raises(UsageError) as raised:
+        resolve_spec(StudyOptions(**options), INFO)
+    return str(raised.value)
+
+
+def test_defaults_come_from_the_workload() -> None:
+    spec = resolve_spec(StudyOptions(), INFO)
+    assert spec.batch_sizes == (8, 16, 32, 64, 128, 256, 512)
+    assert spec.budget == Budget("epochs", 4.0)
+    assert (spec.lr_mode, spec.base_lr, spec.base_batch_size) == ("tune", 0.1, 32)
+    assert (spec.optimizer, spec.optimizer_settings) == ("sgd", (("momentum", 0.9),))
+
+
+def test_another_optimizer_does_not_inherit_settings() -> None:
+    spec = resolve_spec(StudyOptions(optimizer="adam"), INFO)
+    assert (spec.base_lr, spec.optimizer_settings) == (0.001, ())
+
+
+def test_the_same_question_has_the_same_id_and_its_order_of_sizes_does_not_matter() -> None:
+    first = resolve_spec(StudyOptions(batch_sizes=(8, 64)), INFO)
+    second = resolve_spec(StudyOptions(batch_sizes=(64, 8)), INFO)
+    assert identity(first) == identity(second)
+    assert identity(first) != identity(resolve_spec(StudyOptions(batch_sizes=(8, 64), seeds=6), INFO))
+
+
+@pytest.mark.parametrize(("n_train", "sizes"), [(1, (1,)), (20, (8,)), (100, (8, 16, 32)), (10**6, tuple(2**k for k in range(3, 10)))])
+def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tuple[int, ...]) -> None:
+    assert default_batch_sizes(n_train) == sizes
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"batch_sizes": (0, 8)}, "Batch sizes are whole numbers of at least 1, got 0; remove it."),
+        ({"batch_sizes": (8, 2.5)}, "Batch sizes are whole numbers of at least 1, got 2.5; remove it."),
+        (
+            {"batch_sizes": (8, 2048)},
+            "A batch holds at most the 1024 training examples of simulated, got batch size 2048; use 1024 or less.",
+        ),
+        ({"batch_sizes": (8, 8)}, "Each batch size is studied once, got 8, 8; remove the repeated one."),
+        ({"batch_sizes": ()}, "A study needs at least one batch size, got none; give some, as in 8:512 or 8,24,64."),
+        ({"epochs": 2, "steps": 100}, "A study has one budget, got epochs=2 and steps=100; keep one of them."),
+        ({"epochs": 0}, "A budget is a positive number of epochs, got 0; give a larger one."),
+        (
+            {"lr": "banana"},
+            "A learning rate is tune, linear, sqrt or a number, got 'banana'; use `tune` if in doubt.",
+        ),
+        ({"lr": -1.0}, "A learning rate is a positive number, got -1; give a larger one, or `tune`."),
+        ({"optimizer": "lion"}, "`optimizer` is sgd, adam or adamw, got 'lion'; choose one of these."),
+        ({"schedule": "linear"}, "`schedule` is constant, cosine or step, got 'linear'; choose one of these."),
+        ({"warmup": 1.5}, "Warm-up is a share of the budget in [0, 1), got 1.5; use 0.05, say."),
+        ({"seeds": 0}, "`seeds` is a whole number of at least 1, got 0; give a larger one."),
+        ({"margin": 0.0}, "The margin is a positive number in the metric's own unit, got 0; use 0.005, say."),
+        (
+            {"optimizer_settings": {"lr": 0.1}},
+            "The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).",
+        ),
+        (
+            {"optimizer_settings": {"momentun": 0.8}},
+            "The optimizer sgd has no setting 'momentun'; did you mean 'momentum'?",
+        ),
+    ],
+)
+def test_each_mistake_has_one_clear_message(options: dict[str, Any], expected: str) -> None:
+    assert message(**options) == expected
+
+
+def test_optimizer_settings_are_added_to_the_workloads() -> None:
+    spec = resolve_spec(StudyOptions(optimizer_settings={"nesterov": True}), INFO)
+    assert spec.optimizer_settings == (("momentum", 0.9), ("nesterov", True))
+
+
+def test_the_records_say_which_workload_was_asked_for() -> None:
+    assert resolve_spec(StudyOptions(), dataclasses.replace(INFO, reference="my.py:w")).workload == "my.py:w"
