@@ -57,7 +57,7 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     """
     study = _prepare(record)
     spec, info = record.spec, record.info
-    baselines = [one.baseline_metric for found in study.alive.values() for one in found] or [math.nan]
+    baselines = [one.baseline_metric for found in study.alive.values() for one in found]
     answer, outcome = _answer(study, None)
     others = {budget: _answer_under(study, budget) for budget in BUDGETS}
     return StudyFindings(
@@ -170,7 +170,7 @@ def _row(study: _Study, size: int, outcome: Outcome) -> BatchSizeRow:
         n_steps=steps,
         micro_batch_size=spec.same_batch_size or size,
         gradient_accumulation_steps=1,
-        valid_metric=_estimate([one.valid_metric for one in done] or [math.nan], spec.level, rate.metric_variance),
+        valid_metric=_estimate([one.valid_metric for one in done], spec.level, rate.metric_variance),
         test_metric=_optional([one.test_metric for one in done], spec.level),
         train_metric=_optional([one.train_metric for one in done], spec.level),
         step_time_s=study.step_times.get(size),
@@ -201,7 +201,10 @@ def _flags(study: _Study, size: int, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _estimate(values: Sequence[float], level: float, extra_variance: float = 0.0) -> Estimate:
-    interval = t_interval(values, level=level, extra_variance=extra_variance)
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return Estimate(math.nan, None, None)
+    interval = t_interval(finite, level=level, extra_variance=extra_variance)
     return Estimate(interval.mean, interval.low, interval.high)
 
 

@@ -69,13 +69,12 @@ def score_table(scores: Scores) -> tuple[tuple[int, ...], NDArray[numpy.float64]
     if not len(rows[0]):
         raise ValueError(f"Each batch size needs at least one value, batch size {batch_sizes[0]} has none; add a seed.")
     table = numpy.array(rows, dtype=float)
-    finite = numpy.isfinite(table).all(axis=1)
-    if not finite.all():
-        size = batch_sizes[int(numpy.argmin(finite))]
-        raise ValueError(
-            f"Every score must be a finite number, batch size {size} has {table[list(batch_sizes).index(size)].tolist()}; "
-            "leave out the batch sizes at which a seed diverged."
-        )
+    for size, row in zip(batch_sizes, table, strict=True):
+        if not numpy.isfinite(row).all():
+            raise ValueError(
+                f"Every score must be a finite number, batch size {size} has {row.tolist()}; "
+                "leave out the batch sizes at which a seed diverged."
+            )
     return batch_sizes, table
 
 
@@ -86,7 +85,8 @@ def _rows(scores: Scores, batch_sizes: tuple[int, ...]) -> list[list[float]]:
         return _rows_by_seed(batch_sizes, mappings)
     if mappings:
         raise ValueError(
-            "`scores` must be all lists or all mappings by seed, got both; pass {batch_size: {seed: value}} for every size."
+            "`scores` must be all lists or all mappings by seed, got both; "
+            "pass {batch_size: {seed: value}} for every size."
         )
     lengths = {size: len(value) for size, value in zip(batch_sizes, values, strict=True)}
     if len(set(lengths.values())) > 1:

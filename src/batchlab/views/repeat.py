@@ -4,6 +4,8 @@ import shlex
 
 from batchlab.records import Schedule, Setting, StudyRecord, StudySpec
 
+LIVE_PREFIX = "object:"
+
 
 def repeat_command(record: StudyRecord) -> str:
     """Return the `batchlab study` command that asks the same question: same sizes, budget, seeds and settings."""
@@ -35,7 +37,7 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
 
 
 def settings_without_option(record: StudyRecord) -> tuple[str, ...]:
-    """Return the settings that differ from their defaults and that no option of the command sets."""
+    """Return the settings that no option of the command sets, where they differ from the defaults."""
     spec, usual = record.spec, Schedule(kind=record.spec.schedule.kind, warmup=record.spec.schedule.warmup)
     found: list[tuple[str, Setting | None, Setting | None]] = [
         ("level", spec.level, 0.95),
@@ -43,7 +45,10 @@ def settings_without_option(record: StudyRecord) -> tuple[str, ...]:
         ("schedule.milestones", spec.schedule.milestones, usual.milestones),
         ("schedule.factor", spec.schedule.factor, usual.factor),
     ]
-    return tuple(f"{name}={_text(value)}" for name, value, default in found if value != default)
+    left = [f"{name}={_text(value)}" for name, value, default in found if value != default]
+    if spec.workload.startswith(LIVE_PREFIX):
+        left.insert(0, "the workload, which was given as an object: pass it to `batchlab.study` again")
+    return tuple(left)
 
 
 def _learning_rate_options(spec: StudySpec) -> list[tuple[str, str]]:

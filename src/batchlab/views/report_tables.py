@@ -76,7 +76,7 @@ def batch_size_table(findings: StudyFindings) -> TextTable:
     )
 
 
-def trial_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
+def trials_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
     """Return one line a trial, in the order of the record."""
     metric = findings.metric
     headings = ("Batch size", "Learning rate", "Purpose", "Seed", "Status", "Steps", "Examples", "Validation loss")

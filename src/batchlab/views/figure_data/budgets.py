@@ -4,8 +4,14 @@ from dataclasses import dataclass
 
 from batchlab.analyze.findings import Answer, StudyFindings
 from batchlab.analyze.wording import say_list
-from batchlab.views.wording import BUDGET_NAMES, format_margin,
-    places_by_size, seeds_words, sentence_case, verdict_words
+from batchlab.views.wording import (
+    BUDGET_NAMES,
+    format_margin,
+    places_by_size,
+    seeds_words,
+    sentence_case,
+    verdict_words,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from batchlab.views.palette import FAINT, NEUTRAL, PLACE_MARKS
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 TITLE_WIDTH = 72
+TITLE = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
+# Pixels between the title and the plot: two rows of legend.
+LEGEND_ROOM = 68
 LEGEND = {
     "orientation": "h",
     "yanchor": "bottom",
@@ -30,11 +33,11 @@ def new_figure(title: str, traces: Iterable[Any], *, x_axis: Any, y_axis: Any, h
         list(traces),
         {
             "template": "none",
-            "title": {"text": "<br>".join(lines), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
+            "title": {"text": "<br>".join(lines), "font": {"size": 17}, **TITLE},
             "font": {"family": FONT, "size": 13, "color": NEUTRAL},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": 56, "r": 16, "t": 56 + 22 * len(lines), "b": 60},
+            "margin": {"l": 56, "r": 16, "t": LEGEND_ROOM + 22 * len(lines), "b": 60},
             "height": height + 22 * len(lines),
             "xaxis": x_axis,
             "yaxis": y_axis,
@@ -80,7 +83,8 @@ def value_axis(title: str, values: Sequence[float], *, unit: str, log_scale: boo
     """Return a vertical axis whose range holds all values with room to spare; its range is in the axis's own scale."""
     low, high = min(values), max(values)
     if log_scale:
-        low, high = low / (high / low) ** 0.06, high * (high / low) ** 0.08
+        ratio = max(high / low, 1.2)
+        low, high = low / ratio**0.06, high * ratio**0.08
         limits = [math.log10(low), math.log10(high)]
         return axis(title, type="log", range=limits, **log_ticks(low, high, suffix=unit))
     room = (high - low) or abs(high) or 1.0

@@ -32,7 +32,7 @@ def draw_curves(data: Curves) -> go.Figure:
         label = {"text": text, "showarrow": False, "xanchor": "left", "xshift": 6, "font": {"color": color, "size": 13}}
         figure.add_annotation(x=x, y=height, **label)
     longest = max(len(str(line.batch_size)) for line in lines)
-    return figure.update_layout(showlegend=False, margin_t=figure.layout.margin.t - 28, margin_r=20 + 9 * longest)
+    return figure.update_layout(showlegend=False, margin_t=figure.layout.margin.t - 44, margin_r=20 + 9 * longest)
 
 
 def _x_axis(data: Curves) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""The command as a user types it, on small real studies."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ["digits-mlp", "--batch-sizes", "16,64,256", "--epochs", "3", "--seeds", "3"]
+
+
+def batchlab(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "batchlab", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return the JSON that the command printed."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def without_seconds(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what the machine's speed has no part in."""
+    rows = [{k: v for k, v in row.items() if k not in ("step_time_s", "seconds")} for row in found["batch_sizes"]]
+    return {**{k: found[k] for k in ("answer", "curves", "trials", "learning_rate_response")}, "batch_sizes": rows}
+
+
+def test_a_study_killed_with_its_workers_goes_on_where_it_was(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "batchlab", "study", *SMALL, "--json"]
+    kept = []
+    for _ in range(2):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        kept.append(_wait_for_more(tmp_path / "batchlab.db", than=kept[-1] if kept else 0, process=process))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    found = findings(batchlab("resume", "--json", folder=tmp_path))
+    (tmp_path / "calm").mkdir()
+    calm = findings(batchlab("study", *SMALL, "--json", folder=tmp_path / "calm"))
+    assert without_seconds(found) == without_seconds(calm)
+    assert _count(tmp_path / "batchlab.db") == _count(tmp_path / "calm" / "batchlab.db") == found["trials"]["done"]
+
+
+def _wait_for_more(store: Path, than: int, process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + 120
+    while (count := _count(store)) <= than:
+        assert process.poll() is None, "the study ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return count
+
+
+def _count(store: Path) -> int:
+    if not store.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+            count: int = connection.execute("SELECT count(*) FROM trials").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        if "connection" in locals():
+            connection.close()
+    return count
+
+
+def test_the_whole_round_from_study_to_report(tmp_path: Path) -> None:
+    study = ["no-signal", "--batch-sizes", "50,200", "--epochs", "2", "--lr", "0.001", "--seeds", "4", "--name", "coin"]
+    done = batchlab("study", *study, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("No batch size can be recommended")
+    assert batchlab("show", "coin", folder=tmp_path).stdout.splitlines()[0] == first
+    assert "coin" in batchlab("list", folder=tmp_path).stdout
+    assert batchlab("report", "coin", "-o", "r.html", folder=tmp_path).returncode == 0
+    assert "No batch size can be recommended" in (tmp_path / "r.html").read_text()
+    table = batchlab("export", "coin", "--format", "csv", folder=tmp_path).stdout.splitlines()
+    assert len(table) == 1 + 2 * 4
+    again = batchlab("study", *study, "--json", folder=tmp_path)
+    assert findings(again)["answer"]["verdict"] == "no-signal"
+
+
+def test_a_second_driver_is_told_who_runs_the_study(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "batchlab", "study", *SMALL]
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_more(tmp_path / "batchlab.db", than=0, process=first)
+        second = batchlab("study", *SMALL, folder=tmp_path)
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(60)
+    assert second.returncode == 1
+    assert f"process {first.pid}" in second.stderr or f"pid {first.pid}" in second.stderr
+
+
+def test_a_live_workload_is_studied_from_python(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    import batchlab
+
+    class Net(nn.Module):
+        """A class that no worker could import."""
+
+        def __init__(self) -> None:
+            """Make one layer."""
+            super().__init__()
+            self.layer = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Return the logits."""
+            return self.layer(x)  # type: ignore[no-any-return]
+
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(200, 4, generator=generator)
+    targets = (inputs[:, 0] > 0).long()
+    workload = batchlab.Workload("mine", Net, (inputs[:120], targets[:120]), (inputs[120:], targets[120:]))
+    store = tmp_path / "s.db"
+    study = batchlab.study(workload, batch_sizes=(8, 60), seeds=3, epochs=2, lr=0.1, store=store, workers=1)
+    assert study.answer.verdict in ("edge-of-range", "tied", "underpowered")
+    assert len(study.trials) == 6
+    with pytest.raises(batchlab.errors.UsageError) as raised:  # type: ignore[attr-defined]
+        batchlab.resume(store=store)
+    assert "batchlab.study(workload, ...)" in str(raised.value)
+
+
+def test_the_example_of_an_own_model_runs(tmp_path: Path) -> None:
+    example = Path(__file__).parent.parent / "examples" / "own_model.py"
+    done = batchlab(
+        "study", f"{example}:workload", "--batch-sizes", "16,64", "--epochs", "2", "--seeds", "2", "--lr", "0.01",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Use batch size ")
