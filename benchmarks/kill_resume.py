@@ -37,7 +37,7 @@ def undisturbed(store: Path) -> tuple[dict[str, Any], float]:
 
 
 def killed_after(store: Path, seconds: float) -> int | None:
-    """Start or go on with the study and kill its process group; how many trials the store then has, None if it ended."""
+    """Start or go on with the study and kill its process group; the trials then stored, None if it ended."""
     process = subprocess.Popen(
         command(store), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -1,6 +1,6 @@
 """A model and data of one's own, as a workload: breast tumors from scikit-learn, benign or malignant.
 
-    batchlab study examples/own_model.py:workload --batch-sizes 4:128 --report own-model.html
+batchlab study examples/own_model.py:workload --batch-sizes 4:128 --report own-model.html
 """
 
 from sklearn.datasets import load_breast_cancer

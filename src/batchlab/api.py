@@ -69,7 +69,9 @@ class Study:
         try:
             import pandas
         except ImportError:
-            raise MissingPackage("`to_pandas` needs pandas, which is not installed; run `pip install pandas`.") from None
+            raise MissingPackage(
+                "`to_pandas` needs pandas, which is not installed; run `pip install pandas`."
+            ) from None
         from batchlab.views.trial_table import trial_rows
 
         return pandas.DataFrame(trial_rows(self.trials))
@@ -96,9 +98,9 @@ def study(
         workers: trials at a time; one a core by default.
         progress: told how the study gets on.
         optimizer_settings: torch's keys without `lr`, on top of the workload's own.
-        options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`, `base_batch_size`;
-            one of `epochs`, `examples`, `steps`; `seeds`, `tuning_seeds`, `seed`; `optimizer`, `schedule`, `warmup`,
-            `last_batch`, `margin`, `device`, `data_dir`, `same_batch_size`.
+        options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
+            `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds`, `tuning_seeds`, `seed`; `optimizer`,
+            `schedule`, `warmup`, `last_batch`, `margin`, `device`, `data_dir`, `same_batch_size`.
 
     Raises:
         UsageError: an option is wrong; nothing was run.
@@ -187,9 +189,7 @@ def _source(workload: "str | Workload", data_dir: str | None) -> WorkloadSource:
 def _run(
     spec: StudySpec, info: WorkloadInfo, name: str, store: Store, executor: LocalExecutor, progress: Progress | None
 ) -> Study:
-    return _analyzed(
-        run_study(spec, info, name=name, store=store, executor=executor, progress=progress or Quiet())
-    )
+    return _analyzed(run_study(spec, info, name=name, store=store, executor=executor, progress=progress or Quiet()))
 
 
 def _analyzed(record: StudyRecord) -> Study:

@@ -71,8 +71,8 @@ class WorkloadInfo:
 class StudySpec:
     """The question a study asks, resolved: nothing is left to defaults that may change.
 
-    `lr_mode` is tune, fixed, linear or sqrt; `base_lr` at `base_batch_size` is the fixed value, the rule's base point or
-    the middle of the first search grid. `same_batch_size` makes an A/A control: every arm then trains at that batch
+    `lr_mode` is tune, fixed, linear or sqrt; `base_lr` at `base_batch_size` is the fixed value, the rule's base point
+    or the middle of the first search grid. `same_batch_size` makes an A/A control: every arm then trains at that batch
     size and `batch_sizes` only name the arms.
     """
 

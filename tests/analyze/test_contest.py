@@ -12,9 +12,7 @@ def contest(means: dict[int, float], *, sd: float, n_seeds: int, seed: int = 0, 
     """Return a contest with normal noise around the given mean errors, a seed effect shared by all sizes."""
     rng = numpy.random.default_rng(seed)
     shared = rng.normal(0, 0.01, n_seeds)
-    scores = {
-        size: dict(enumerate(mean + shared + rng.normal(0, sd, n_seeds))) for size, mean in means.items()
-    }
+    scores = {size: dict(enumerate(mean + shared + rng.normal(0, sd, n_seeds))) for size, mean in means.items()}
     plain = Contest(
         scores=scores,
         baselines={size: dict.fromkeys(range(n_seeds), 0.9) for size in means},
@@ -71,6 +69,11 @@ def test_all_sizes_diverged_is_no_signal() -> None:
     assert decide(contest({}, sd=1.0, n_seeds=1, diverged=(8, 16))).verdict == "no-signal"
 
 
+def test_nothing_confirmed_yet_is_underpowered_without_a_best() -> None:
+    outcome = decide(contest({}, sd=1.0, n_seeds=1))
+    assert (outcome.verdict, outcome.best) == ("underpowered", None)
+
+
 def test_one_seed_decides_nothing() -> None:
     outcome = decide(contest({8: 0.05, 16: 0.02}, sd=0.0, n_seeds=1))
     assert (outcome.verdict, outcome.undecided) == ("underpowered", (8,))
@@ -109,7 +112,5 @@ def test_noise_without_signal_beats_the_constant_in_at_most_one_study_in_twenty(
 def test_the_true_best_is_kept(gap: float) -> None:
     """n = 400; with true probability .95 fewer than 366 would come by chance once in 1,000."""
     means = {size: 0.05 + gap * (size != 32) for size in SIZES}
-    kept = sum(
-        32 not in decide(contest(means, sd=0.004, n_seeds=5, seed=seed)).worse for seed in range(400)
-    )
+    kept = sum(32 not in decide(contest(means, sd=0.004, n_seeds=5, seed=seed)).worse for seed in range(400))
     assert kept >= 366

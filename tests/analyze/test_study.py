@@ -88,7 +88,10 @@ def test_a_diverged_size_is_worse_and_flagged() -> None:
     flags = {row.batch_size: row.flags for row in findings.batch_sizes}
     assert {size for size in flags if "diverged" in flags[size]} == {64, 128}
     assert set(findings.answer.worse_batch_sizes) >= {64, 128}
-    assert any(warning.startswith("Training diverged at batch size 64 (5 of 5 seeds) and 128") for warning in findings.answer.warnings)
+    assert any(
+        warning.startswith("Training diverged at batch size 64 (5 of 5 seeds) and 128")
+        for warning in findings.answer.warnings
+    )
 
 
 def test_no_signal_recommends_nothing() -> None:
@@ -116,7 +119,8 @@ def test_findings_are_json_in_the_shape_that_stays() -> None:
     data = json.loads(json.dumps(to_json(analyze_study(record())), allow_nan=False))
     assert data["format"] == "batchlab.study/1"
     assert {
-        "study", "workload", "device", "versions", "metric", "level", "budget", "target", "answer", "under_other_budgets",
+        "study", "workload", "device", "versions", "metric", "level", "budget", "target", "answer",
+        "under_other_budgets",
         "batch_sizes", "learning_rate_exponent", "tradeoff", "trials", "seconds",
     } <= set(data)  # fmt: skip
     assert {
@@ -125,7 +129,8 @@ def test_findings_are_json_in_the_shape_that_stays() -> None:
         "step_time_s", "steps_to_target", "seconds_to_target", "tied", "flags",
     } <= set(data["batch_sizes"][0])  # fmt: skip
     assert {
-        "verdict", "sentence", "best_batch_size", "tied_batch_sizes", "undecided_batch_sizes", "recommended", "warnings",
+        "verdict", "sentence", "best_batch_size", "tied_batch_sizes", "undecided_batch_sizes", "recommended",
+        "warnings",
     } <= set(data["answer"])  # fmt: skip
 
 

@@ -144,9 +144,7 @@ def test_ctrl_c_finishes_the_trials_under_way_and_says_how_to_go_on() -> None:
 
 def test_progress_counts_up_to_the_total() -> None:
     watch = Watch()
-    run_study(
-        spec(), INFO, name="s", store=MemoryStore(), executor=InstantExecutor(WORLD.result), progress=watch
-    )
+    run_study(spec(), INFO, name="s", store=MemoryStore(), executor=InstantExecutor(WORLD.result), progress=watch)
     done = [state.done for state in watch.states]
     assert done == sorted(done)
     assert watch.states[-1].done == watch.states[-1].total

@@ -36,7 +36,9 @@ def test_the_same_question_has_the_same_id_and_its_order_of_sizes_does_not_matte
     assert identity(first) != identity(resolve_spec(StudyOptions(batch_sizes=(8, 64), seeds=6), INFO))
 
 
-@pytest.mark.parametrize(("n_train", "sizes"), [(1, (1,)), (20, (8,)), (100, (8, 16, 32)), (10**6, tuple(2**k for k in range(3, 10)))])
+@pytest.mark.parametrize(
+    ("n_train", "sizes"), [(1, (1,)), (20, (8,)), (100, (8, 16, 32)), (10**6, tuple(2**k for k in range(3, 10)))]
+)
 def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tuple[int, ...]) -> None:
     assert default_batch_sizes(n_train) == sizes
 

@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,4 +43,4 @@ def test_evaluation_points_rise_to_the_last_example(n_examples: int) -> None:
 def test_evaluation_points_resolve_the_beginning() -> None:
     points = evaluation_points(102_400)
     assert points[0] <= 102_400 / 512
-    assert [b / a for a, b in zip(points, points[1:], strict=False)][:5] == [2.0] * 5
+    assert [b / a for a, b in itertools.pairwise(points)][:5] == [2.0] * 5

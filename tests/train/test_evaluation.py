@@ -18,7 +18,9 @@ def test_ragged_chunks_are_weighted_by_their_examples(monkeypatch: pytest.Monkey
 
 def test_the_mode_is_left_as_found_and_dropout_is_off() -> None:
     inputs, targets = torch.randn(50, 3), torch.randint(0, 2, (50,))
-    workload = Workload("w", lambda: nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 2)), (inputs, targets), (inputs, targets))
+    workload = Workload(
+        "w", lambda: nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 2)), (inputs, targets), (inputs, targets)
+    )
     model = workload.make_model().train()
     assert evaluate(model, workload, (inputs, targets)) == evaluate(model, workload, (inputs, targets))
     assert model.training

@@ -13,7 +13,9 @@ def test_steps_are_timed_at_each_batch_size_and_threads_are_restored() -> None:
     workload = Workload("w", lambda: nn.Linear(64, 2), (inputs, targets), (inputs, targets))
     question = spec(batch_sizes=(4, 256), budget=Budget("steps", 5))
     before, state = torch.get_num_threads(), torch.random.get_rng_state()
-    small, large = time_steps(workload, [trial_settings(question, INFO, size, 0.1, 0, "time") for size in (4, 256)], threads=1)
+    small, large = time_steps(
+        workload, [trial_settings(question, INFO, size, 0.1, 0, "time") for size in (4, 256)], threads=1
+    )
     assert (small.batch_size, large.batch_size, small.threads) == (4, 256, 1)
     assert 0 < small.low_s <= small.median_s <= small.high_s
     assert small.n_blocks == BLOCKS

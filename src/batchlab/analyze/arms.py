@@ -14,9 +14,7 @@ def arm_of(spec: StudySpec, settings: TrialSettings) -> int:
     return spec.batch_sizes[settings.replica - 1]
 
 
-def results_by_arm(
-    spec: StudySpec, trials: Iterable[TrialResult], purpose: str
-) -> dict[int, list[TrialResult]]:
+def results_by_arm(spec: StudySpec, trials: Iterable[TrialResult], purpose: str) -> dict[int, list[TrialResult]]:
     """Return the trials of one purpose (tune or confirm), by arm, in the order of the study's batch sizes."""
     by_arm: dict[int, list[TrialResult]] = {batch_size: [] for batch_size in spec.batch_sizes}
     for trial in trials:

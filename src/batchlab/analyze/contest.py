@@ -54,7 +54,8 @@ def decide(contest: Contest) -> Outcome:
     no-signal: the best size is not shown better than the best constant predictor (one-sided paired t over seeds, its
     level divided by the number of sizes, since the best of several is tested). edge-of-range: the only best size is
     the smallest or largest tried, or the best one's learning rate stayed at the edge of its search. resolved: one size
-    is left in the indifference set. tied: all of several are equivalent to the best within the margin. underpowered: not all are.
+    is left in the indifference set. tied: all of several are equivalent to the best within the margin. underpowered:
+    not all are.
 
     A size counts as worse only if it is outside the indifference set *and* the global two-way F test rejects equal
     means: the indifference set alone keeps each true best with its level, but of eight equal sizes it drops some one
@@ -62,7 +63,8 @@ def decide(contest: Contest) -> Outcome:
     """
     sizes = tuple(contest.scores)
     if not sizes:
-        return Outcome("no-signal", None, None, None, 0, worse=contest.diverged, reasons=("diverged",))
+        verdict = "no-signal" if contest.diverged else "underpowered"
+        return Outcome(verdict, None, None, None, 0, worse=contest.diverged)
     n_seeds = len(next(iter(contest.scores.values())))
     means = {size: statistics.fmean(seeds.values()) for size, seeds in contest.scores.items()}
     best = (max if contest.higher_is_better else min)(means, key=means.__getitem__)
@@ -80,7 +82,13 @@ def decide(contest: Contest) -> Outcome:
             "underpowered", best, value, baseline, n_seeds, undecided=others, worse=contest.diverged, seeds_needed=3
         )
     kept = _not_worse(contest, best)
-    compared = compare_to_best(contest.scores, margin=contest.margin, **_statistics(contest)) if len(sizes) > 1 else {}
+    compared = compare_to_best(
+        contest.scores,
+        margin=contest.margin,
+        level=contest.level,
+        higher_is_better=contest.higher_is_better,
+        extra_variance=contest.tuning_variances,
+    )
     tied = tuple(size for size in kept if size != best and compared[size].outcome == "equivalent")
     undecided = tuple(size for size in kept if size != best and size not in tied)
     dropped = tuple(size for size in sizes if size not in kept)
@@ -97,14 +105,6 @@ def decide(contest: Contest) -> Outcome:
         seeds_needed=_seeds_needed(contest, undecided) if undecided else None,
         reasons=reasons,
     )
-
-
-def _statistics(contest: Contest) -> dict[str, object]:
-    return {
-        "level": contest.level,
-        "higher_is_better": contest.higher_is_better,
-        "extra_variance": contest.tuning_variances,
-    }
 
 
 def _beats_baseline(contest: Contest, best: int) -> bool:
@@ -151,6 +151,12 @@ def _verdict(reasons: tuple[str, ...], kept: tuple[int, ...], undecided: tuple[i
 
 
 def _seeds_needed(contest: Contest, undecided: tuple[int, ...]) -> int | None:
-    needed = seeds_to_settle(contest.scores, margin=contest.margin, **_statistics(contest))
+    needed = seeds_to_settle(
+        contest.scores,
+        margin=contest.margin,
+        level=contest.level,
+        higher_is_better=contest.higher_is_better,
+        extra_variance=contest.tuning_variances,
+    )
     counts = [needed[size] for size in undecided]
     return None if None in counts else max(count for count in counts if count is not None)

@@ -36,9 +36,9 @@ class Recommended:
 class Answer:
     """The answer under one budget.
 
-    `verdict` is no-signal, edge-of-range, resolved, tied or underpowered. `tied_batch_sizes` are the sizes equivalent to
-    the best within the margin (the best itself not among them), `undecided_batch_sizes` those neither shown worse nor
-    equivalent, `worse_batch_sizes` the rest. `confidence` is the second sentence: how sure. `best_batch_size` and
+    `verdict` is no-signal, edge-of-range, resolved, tied or underpowered. `tied_batch_sizes` are the sizes equivalent
+    to the best within the margin (the best itself not among them), `undecided_batch_sizes` those neither shown worse
+    nor equivalent, `worse_batch_sizes` the rest. `confidence` is the second sentence: how sure. `best_batch_size` and
     `recommended` are None where there is nothing to recommend.
     """
 
@@ -94,7 +94,7 @@ class ResponsePoint:
 
 @dataclass(frozen=True, slots=True)
 class MeanCurve:
-    """The confirmed trials of one batch size, averaged over seeds at each evaluation; None where a seed had diverged."""
+    """The confirmed trials of one batch size, averaged over seeds at each evaluation; None where one had diverged."""
 
     batch_size: int
     examples: tuple[int, ...]
@@ -137,7 +137,8 @@ class StudyLabel:
 class StudyFindings:
     """All that a study found, in the shape `batchlab study --json` prints.
 
-    `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says why). `baseline_metric` is the validation metric of the best constant predictor.
+    `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says
+    why). `baseline_metric` is the validation metric of the best constant predictor.
     """
 
     study: StudyLabel

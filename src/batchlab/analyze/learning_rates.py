@@ -122,7 +122,6 @@ def _chosen(
     )
 
 
-
 def fit_exponent(rates: Mapping[int, ChosenLearningRate], level: float = 0.95) -> Exponent | None:
     """Return p of best learning rate ∝ B^p by weighted least squares in logarithms, or None with fewer than 3 sizes.
 

@@ -29,42 +29,38 @@ def recommend(outcome: Outcome, rates: Mapping[int, float], seconds: Mapping[int
 
 def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: MetricInfo) -> str:
     """Return the answer in one sentence."""
-    if outcome.verdict == "no-signal":
-        return _no_signal(outcome, metric)
-    assert recommended is not None and outcome.best is not None and outcome.best_value is not None
+    if recommended is None or outcome.best_value is None:
+        return _nothing_recommended(outcome, metric)
     value = say_metric(metric.name, outcome.best_value.mean)
     use = f"Use batch size {recommended.batch_size} with learning rate {recommended.learning_rate:g}"
-    if outcome.verdict == "resolved":
-        return f"{use}: its validation {metric.name} of {value} is better than at every other size tried."
-    if outcome.verdict == "tied":
-        if recommended.batch_size == outcome.best:
-            return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
-        return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best})."
     if outcome.verdict == "edge-of-range":
         return f"{use} for now: {_edge(outcome)}, so a better setting may lie beyond what was tried."
-    if not outcome.undecided:
-        return f"{use}: validation {metric.name} {value}."
-    return (
-        f"{use}: validation {metric.name} {value}, the best measured at {outcome.best}; "
-        f"{say_list(outcome.undecided)} cannot be told from it yet."
-    )
+    if outcome.verdict == "resolved":
+        return f"{use}: its validation {metric.name} of {value} is better than at every other size tried."
+    if outcome.verdict == "underpowered":
+        rest = f"; {say_list(outcome.undecided)} cannot be told from it yet" if outcome.undecided else ""
+        return f"{use}: validation {metric.name} {value}, the best measured at {outcome.best}{rest}."
+    if recommended.batch_size == outcome.best:
+        return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
+    return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best})."
 
 
 def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> str:
     """Return how sure the answer is: seeds, interval, who ties, who is worse, and what would settle the rest."""
     if outcome.best_value is None:
-        return "How sure: no trial at any batch size ended with a finite loss."
+        return f"How sure: there is nothing to compare ({len(outcome.worse)} batch sizes diverged)."
     parts = [f"{outcome.n_seeds} paired seed{'s' * (outcome.n_seeds != 1)} a size"]
     if outcome.best_value.low is not None and outcome.best_value.high is not None:
         low, high = (say_metric(metric.name, value) for value in (outcome.best_value.low, outcome.best_value.high))
-        parts[0] += f", {100 * level:g} % interval of the best {low} to {high}"
+        parts[0] += f", {100 * level:g}% interval of the best {low} to {high}"
     else:
         parts[0] += ", too few for an interval"
     if outcome.verdict == "no-signal":
         return f"How sure: {parts[0]}; more data or another model would be needed, not another batch size."
     margin = say_margin(metric.name, metric.margin)
     if outcome.tied:
-        parts.append(f"{say_list(outcome.tied)} equal the best, {outcome.best}, within {margin}")
+        verb = "equals" if len(outcome.tied) == 1 else "equal"
+        parts.append(f"{say_list(outcome.tied)} {verb} the best, {outcome.best}, within {margin}")
     if outcome.worse:
         parts.append(f"{say_list(outcome.worse)} {'is' if len(outcome.worse) == 1 else 'are'} worse")
     if outcome.undecided:
@@ -72,13 +68,15 @@ def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> s
     return f"How sure: {'; '.join(parts)}."
 
 
-def _no_signal(outcome: Outcome, metric: MetricInfo) -> str:
+def _nothing_recommended(outcome: Outcome, metric: MetricInfo) -> str:
+    if outcome.verdict != "no-signal":
+        return "No answer yet: no batch size has been confirmed at its learning rate."
     if outcome.best_value is None or outcome.baseline is None:
         return "No batch size can be recommended: training diverged at every one of them."
     value, baseline = (say_metric(metric.name, x) for x in (outcome.best_value.mean, outcome.baseline))
     return (
-        f"No batch size can be recommended: at none is the validation {metric.name} ({value} at best) shown to be better "
-        f"than that of always predicting the same ({baseline})."
+        f"No batch size can be recommended: at none is the validation {metric.name} ({value} at best) shown to be "
+        f"better than that of always predicting the same ({baseline})."
     )
 
 

@@ -42,12 +42,16 @@ class _Study:
     def alive(self) -> dict[int, list[TrialResult]]:
         """Return the trials of the sizes at which none diverged, cut to the seeds that all of these have."""
         alive = {size: found for size, found in self.confirmed.items() if found and size not in self.diverged}
-        common = set.intersection(*({one.settings.seed for one in found} for found in alive.values())) if alive else set()
+        common = (
+            set.intersection(*({one.settings.seed for one in found} for found in alive.values())) if alive else set()
+        )
         return {size: [one for one in found if one.settings.seed in common] for size, found in alive.items()}
 
     def seconds_of(self, steps: Mapping[int, float]) -> dict[int, float | None]:
         """Return the quiet seconds that so many steps take, None where no step time was measured."""
-        return {size: count * self.step_times[size] if size in self.step_times else None for size, count in steps.items()}
+        return {
+            size: count * self.step_times[size] if size in self.step_times else None for size, count in steps.items()
+        }
 
 
 def analyze_study(record: StudyRecord) -> StudyFindings:
@@ -220,7 +224,9 @@ def _counts(trials: Sequence[TrialResult]) -> TrialCounts:
 
 def _notes(study: _Study, others: Mapping[str, Answer | None]) -> tuple[str, ...]:
     info, spec = study.record.info, study.record.spec
-    notes = ["Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."]
+    notes = [
+        "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
+    ]
     if spec.lr_mode == "tune":
         notes.append("Learning rates were tuned on validation loss; intervals contain the noise of choosing them.")
     if not info.redraws:

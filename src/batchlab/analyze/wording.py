@@ -9,9 +9,9 @@ def say_metric(metric: str, value: float) -> str:
     """Return a metric's value as people say it: error and accuracy in per cent, others to four digits.
 
     >>> say_metric("error", 0.0213)
-    '2.13 %'
+    '2.13%'
     """
-    return f"{100 * value:.2f} %" if metric in PERCENT_METRICS else f"{value:.4g}"
+    return f"{100 * value:.2f}%" if metric in PERCENT_METRICS else f"{value:.4g}"
 
 
 def say_margin(metric: str, value: float) -> str:

@@ -5,8 +5,7 @@ import math
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr
+from scipy.special import chdtri, ndtr, stdtrit
 
 TAIL = 1e-12
 HIGHEST_SQUARED_LOADING = 0.99
@@ -33,8 +32,12 @@ def dunnett_point(n_arms: int, df: float, level: float = 0.95) -> float:
             f"got {n_arms}, {df} and {level}; with one arm or one seed nothing can be compared."
         )
     loadings = numpy.full(n_arms - 1, math.sqrt(0.5))
-    # The point lies between those of one comparison and of n_arms - 1 independent ones, far below 1e6 in either case.
-    return float(brentq(lambda point: dunnett_probability(point, loadings, df) - level, 0.0, 1e6, xtol=1e-9))
+    # Between the point of one comparison and Bonferroni's for all of them.
+    low, high = (float(stdtrit(min(df, 1e9), 1 - (1 - level) / count)) for count in (1, n_arms - 1))
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if dunnett_probability(middle, loadings, df) < level else (low, middle)
+    return high
 
 
 def dunnett_probability(point: float, loadings: ArrayLike, df: float) -> float:

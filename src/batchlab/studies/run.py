@@ -46,7 +46,7 @@ def run_study(
 ) -> StudyRecord:
     """Return the study's record after running every trial that it needs and the store does not have.
 
-    A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried once more.
+    A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried again.
 
     Raises:
         StudyRunning: another driver works on this study.

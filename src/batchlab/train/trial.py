@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from batchlab import __version__
 from batchlab.records import Curve, TrialResult, TrialSettings
-from batchlab.train.budgets import examples_in_steps
 from batchlab.train.baseline import baseline_metric
+from batchlab.train.budgets import examples_in_steps
 from batchlab.train.evaluation import evaluate
 from batchlab.train.optimizers import make_optimizer
 from batchlab.train.order import batches
@@ -85,8 +85,8 @@ def _train(run: _Run, workload: Workload, splits: Splits, settings: TrialSetting
         run.learning_rate = settings.learning_rate * factor
         for group in run.optimizer.param_groups:
             group["lr"] = run.learning_rate
-        indices = indices.to(inputs.device, non_blocking=True)
-        loss = workload.loss(run.model(inputs.index_select(0, indices)), targets.index_select(0, indices))
+        chosen = indices.to(inputs.device, non_blocking=True)
+        loss = workload.loss(run.model(inputs.index_select(0, chosen)), targets.index_select(0, chosen))
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from batchlab.views.palette import FAINT, NEUTRAL, PLACE_MARKS
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
-TITLE_WIDTH = 72
-TITLE = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
+TITLE_WIDTH = 60
+TITLE = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
 # Pixels between the title and the plot: two rows of legend.
 LEGEND_ROOM = 68
 LEGEND = {
@@ -33,7 +33,7 @@ def new_figure(title: str, traces: Iterable[Any], *, x_axis: Any, y_axis: Any, h
         list(traces),
         {
             "template": "none",
-            "title": {"text": "<br>".join(lines), "font": {"size": 17}, **TITLE},
+            "title": {"text": "<br>".join(lines), "font": {"size": 17}, "pad": {"t": 16 * len(lines)}, **TITLE},
             "font": {"family": FONT, "size": 13, "color": NEUTRAL},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
