@@ -43,7 +43,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 dependencies: $(STAMP)
-	$(BIN)/deptry src --optional-dependencies-dev-groups dev
+	$(BIN)/deptry src
 
 format: $(STAMP) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

@@ -91,11 +91,12 @@ def test_the_whole_round_from_study_to_report(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_is_told_who_runs_the_study(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "batchlab", "study", *SMALL]
+    long = ["digits-mlp", "--batch-sizes", "8,16", "--epochs", "20", "--seeds", "50", "--lr", "0.01"]
+    command = [sys.executable, "-m", "batchlab", "study", *long]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for_more(tmp_path / "batchlab.db", than=0, process=first)
-        second = batchlab("study", *SMALL, folder=tmp_path)
+        second = batchlab("study", *long, folder=tmp_path)
     finally:
         first.send_signal(signal.SIGINT)
         first.wait(60)

@@ -94,9 +94,7 @@ def test_the_same_data_in_another_folder_have_the_same_fingerprint(tmp_path):
     for folder in ("here", "there"):
         write_image_set(tmp_path / folder)
     first, second = (
-        inspect_workload(
-            load_workload("mnist-cnn", data_dir=tmp_path / folder), "mnist-cnn", data_dir=tmp_path / folder
-        ).fingerprint
+        inspect_workload(load_workload("mnist-cnn", data_dir=tmp_path / folder), "mnist-cnn").fingerprint
         for folder in ("here", "there")
     )
     assert first == second

@@ -64,8 +64,9 @@ def indifference_set(
 
     Where sizes differ in variance, by an F test (see `mean_errors`) or through `extra_variance`, each size is tested
     against each rival with the variance of that pair, and c solves Dunnett's integral with the correlations that the
-    variances imply. A best size 3 times noisier than seven others is so kept in .96 (n = 5 and 10) and .93 (n = 3)
-    of repetitions, where one common variance keeps it in .86; the price is .955 instead of .950 when all are equal.
+    variances imply. A best size 3 times noisier than seven others is so kept in .95 (n = 5), .97 (n = 10) and .93
+    (n = 3) of repetitions, where one common variance keeps it in .86; the price is .957 instead of .950 when all are
+    equal.
 
     With one size, or with fewer than 2 seeds, nothing can be shown to be worse: all sizes are returned.
 
@@ -95,7 +96,7 @@ def _beats(errors: MeanErrors, rival: int, arm: int, lead: float, level: float) 
         return True
     statistic = lead / math.sqrt(variance)
     variances = errors.of_mean()
-    if numpy.ptp(variances) == 0:
+    if numpy.ptp(variances) == 0 and df == errors.fit.df:
         return statistic > dunnett_point(len(variances), df, level)
     if statistic <= stdtrit(df, level):
         return False
@@ -108,11 +109,11 @@ def _beats(errors: MeanErrors, rival: int, arm: int, lead: float, level: float) 
 def equal_means_p_value(scores: Scores, *, extra_variance: Mapping[int, float] | None = None) -> float:
     """Return the p-value of the global two-way F test that all batch sizes have one mean.
 
-    F = Var(means)/(s²/n + ū), ū the mean extra variance. Means of unequal variance v_i (noisier sizes, see
-    `mean_errors`, or extra variance) make the numerator a weighted sum of χ², matched by one χ² with
-    tr(CV)²/tr(CVCV) degrees of freedom, C = I - 11'/k (Box 1954). That of the denominator is likewise n - 1 times
-    this number for the residual part alone, times (1 + ū n/s²)². With one variance this is the plain F test, which
-    alone would reject in .10 of repetitions where one of 8 equal sizes is 3 times noisier (n = 5).
+    F = Var(means)/(s²/n + ū), ū the mean extra variance. Means of unequal variance v_i = s²/n + u_i make the
+    numerator a weighted sum of χ², matched by one χ² with tr(CV)²/tr(CVCV) degrees of freedom, C = I - 11'/k
+    (Box 1954); the denominator has those of s² times (1 + ū n/s²)². Without extra variance this is the plain F test.
+    It assumes that scores of all sizes scatter alike: with one of 8 equal sizes 3 times noisier it rejects in .10
+    of repetitions instead of .05.
 
     With one size, or with fewer than 2 seeds, there is no test: NaN.
 
@@ -132,9 +133,8 @@ def equal_means_p_value(scores: Scores, *, extra_variance: Mapping[int, float] |
     denominator = residual + float(errors.extra.mean())
     if denominator <= tolerance:
         return 0.0
-    numerator_df = _box_df(errors.of_mean())
-    residual_df = (n - 1) * _box_df(errors.variances) if residual > 0 else math.inf
-    denominator_df = satterthwaite_df((residual, float(errors.extra.mean())), (residual_df, math.inf))
+    numerator_df = _box_df(residual + errors.extra)
+    denominator_df = satterthwaite_df((residual, float(errors.extra.mean())), (errors.fit.df, math.inf))
     return float(fdtrc(numerator_df, denominator_df, between / denominator))
 
 

@@ -11,6 +11,8 @@ Array = NDArray[numpy.float64]
 WINDOW_OCTAVES = 2.0
 # Excess, in units of the typical one, beyond which a point is on the wall toward divergence and no longer counts.
 WALL = 8.0
+# Below this share of the weight, no point besides those the curve goes through counts.
+LEAST_SHARE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ def closeness_weights(excess: Array) -> Array:
     scale = float(numpy.median(excess)) or float(excess.mean())
     if scale == 0:
         return numpy.ones_like(excess)
-    ratio = excess / scale
-    return numpy.asarray(1 / ((1 + ratio) * (1 + (ratio / WALL) ** 2)))
+    with numpy.errstate(over="ignore"):
+        ratio = excess / scale
+        return numpy.asarray(1 / ((1 + ratio) * (1 + (ratio / WALL) ** 2)))
 
 
 def fit_local_quadratic(log2_rates: Array, table: Array, center: float, excess: Array) -> LocalQuadratic:
@@ -77,8 +80,10 @@ def _noise_from_fit(design: Array, loads: Array, means: Array, weights: Array) -
     if df < 1:
         return 0.0, 0
     residual_maker = numpy.eye(len(means)) - design @ loads
-    squares = float((weights * (residual_maker @ means) ** 2).sum())
-    return squares / float((weights[:, None] * residual_maker**2).sum()), df
+    expected = float((weights[:, None] * residual_maker**2).sum())
+    if expected < LEAST_SHARE:
+        return 0.0, 0
+    return float((weights * (residual_maker @ means) ** 2).sum()) / expected, df
 
 
 def _noise_from_seeds(table: Array, weights: Array) -> tuple[float, int]:
@@ -92,4 +97,6 @@ def _noise_from_seeds(table: Array, weights: Array) -> tuple[float, int]:
     residuals = table - table.mean(axis=1, keepdims=True) - seed_effects + seed_effects.mean()
     # Of point i, E Σ_j residual² = σ² (n - 1)(1 - 2 w_i + Σ w²); the sum over points is weighted alike.
     expected = float((share * (1 - 2 * share + (share**2).sum())).sum()) * (n_seeds - 1)
+    if expected < LEAST_SHARE:
+        return 0.0, 0
     return float((share[:, None] * residuals**2).sum()) / expected / n_seeds, df

@@ -231,8 +231,10 @@ def _variance(curve: LocalQuadratic | None, vertex: float | None, excess: Array,
     if curve is None or not curve.df:
         return ignorance
     if vertex is not None:
-        gradient = (curve.loads[1] + 2 * (vertex - curve.center) * curve.loads[2]) / curve.curvature
-        return min(curve.noise * float(gradient @ gradient), ignorance)
+        with numpy.errstate(over="ignore", invalid="ignore"):
+            gradient = (curve.loads[1] + 2 * (vertex - curve.center) * curve.loads[2]) / curve.curvature
+            variance = curve.noise * float(gradient @ gradient)
+        return min(variance, ignorance) if math.isfinite(variance) else ignorance
     as_good = ndtr(-excess / math.sqrt(2 * curve.noise)) if curve.noise > 0 else (excess == 0).astype(float)
     spread = float((as_good * curve.octaves**2).sum() / as_good.sum())
     return spread + float(numpy.median(numpy.diff(curve.octaves))) ** 2 / 12

@@ -58,7 +58,7 @@ def mean_errors(scores: Scores, extra_variance: Mapping[int, float] | None = Non
     variances = numpy.full(len(fit.means), fit.residual_variance)
     noisy = numpy.zeros(len(fit.means), dtype=bool)
     if len(fit.means) > 2:
-        own = numpy.array(fit.own_variances)
+        own = numpy.maximum(fit.own_variances, 0.0)
         noisy = (own > variances) & _noisier_than_the_rest(fit, own)
         variances = numpy.where(noisy, own, variances)
     return MeanErrors(fit, variances, noisy, extra)

@@ -31,8 +31,8 @@ def fit_two_way(scores: Scores) -> TwoWay:
     """Return means and residual variance of scores paired by seed.
 
     With e the doubly centered scores, s² = Σ e²/((n - 1)(k - 1)) is unbiased whatever the seed effects. Of one size,
-    with S_i = Σ_j e_ij² and T = k s², the unbiased variance is (S_i/(n - 1) - T/k²) k/(k - 2) (Grubbs 1948), cut off
-    at 0.
+    with S_i = Σ_j e_ij² and T = k s², the unbiased variance is (S_i/(n - 1) - T/k²) k/(k - 2) (Grubbs 1948), which
+    may be negative.
 
     Args:
         scores: {batch size: one value a seed}, paired by position, or {batch size: {seed: value}}, paired by key.
@@ -49,7 +49,7 @@ def fit_two_way(scores: Scores) -> TwoWay:
     residual_variance = float(squares.sum()) / df if df else math.nan
     own = numpy.full(k, math.nan)
     if df and k > 2:
-        own = numpy.maximum((squares / (n - 1) - residual_variance / k) * k / (k - 2), 0.0)
+        own = (squares / (n - 1) - residual_variance / k) * k / (k - 2)
     return TwoWay(
         batch_sizes,
         tuple(table.mean(axis=1).tolist()),

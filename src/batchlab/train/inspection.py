@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ LOSS_EXAMPLES = 32
 DEFAULT_RELATIVE_MARGIN = 0.01
 
 
-def inspect_workload(workload: Workload, reference: str, *, data_dir: str | Path | None = None) -> WorkloadInfo:
+def inspect_workload(workload: Workload, reference: str) -> WorkloadInfo:
     """Return what is known of a workload without training it, after checking that its parts fit together.
 
     The fingerprint is a SHA-256 over the initial weights under a fixed seed, the losses of two fixed batches, and
@@ -31,7 +30,6 @@ def inspect_workload(workload: Workload, reference: str, *, data_dir: str | Path
     Args:
         workload: what is to be trained.
         reference: how a worker finds it, see `load_workload`.
-        data_dir: where its files were found; it changes nothing, as the same data in another folder are the same data.
 
     Raises:
         WorkloadError: data, model, loss or metric do not fit together, or do not follow from their seed.
