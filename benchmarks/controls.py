@@ -24,7 +24,7 @@ from evidence import write_evidence
 
 ARMS = (8, 16, 32, 64, 128, 256, 512, 1024)
 CONTROLS: dict[str, tuple[str, StudyOptions]] = {
-    "aa": ("digits-mlp", StudyOptions(batch_sizes=ARMS, same_batch_size=32, epochs=4)),
+    "aa": ("digits-mlp", StudyOptions(batch_sizes=ARMS, same_batch_size=32, epochs=2)),
     "no-signal": ("no-signal", StudyOptions(batch_sizes=(8, 16, 32, 64, 128, 256, 512), epochs=4)),
 }
 

@@ -171,7 +171,7 @@ def compare_to_best(
     _check_margin(margin)
     batch_sizes, table = score_table(scores)
     means = table.mean(axis=1)
-    best = int(means.argmax() if higher_is_better else means.argmin())
+    best = _best(means, higher_is_better)
     testable = min(table.shape) > 1
     errors = mean_errors(scores, extra_variance) if testable else None
     compared = {}
@@ -230,20 +230,16 @@ def seeds_to_settle(
         scores, margin=margin, level=level, higher_is_better=higher_is_better, extra_variance=extra_variance
     )
     errors = mean_errors(scores, extra_variance)
-    best = int(table.mean(axis=1).argmax() if higher_is_better else table.mean(axis=1).argmin())
+    best = _best(table.mean(axis=1), higher_is_better)
     needed: dict[int, int | None] = {}
     for arm, (size, comparison) in enumerate(compared.items()):
-        if comparison.outcome != "equivalent":
-            count = seeds_to_settle_pair(
-                comparison.difference,
-                float(errors.variances[arm] + errors.variances[best]),
-                float(errors.extra[arm] + errors.extra[best]),
-                margin=margin,
-                n_arms=k,
-                level=level,
-                power=power,
-            )
-            needed[size] = None if count is None else max(count, n + 1)
+        if comparison.outcome == "equivalent":
+            continue
+        noise, shared = (float(part[arm] + part[best]) for part in (errors.variances, errors.extra))
+        count = seeds_to_settle_pair(
+            comparison.difference, noise, shared, margin=margin, n_arms=k, level=level, power=power
+        )
+        needed[size] = None if count is None else max(count, n + 1)
     return needed
 
 
@@ -278,6 +274,10 @@ def expected_best_of(values: Sequence[float], n: int, *, higher_is_better: bool 
     ordered = sorted(values, reverse=not higher_is_better)
     subsets = math.comb(len(values), n)
     return math.fsum(value * (math.comb(place, n - 1) / subsets) for place, value in enumerate(ordered))
+
+
+def _best(means: NDArray[numpy.float64], higher_is_better: bool) -> int:
+    return int(means.argmax() if higher_is_better else means.argmin())
 
 
 def _check_level(level: float) -> None:

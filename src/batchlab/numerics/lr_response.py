@@ -19,6 +19,9 @@ from batchlab.numerics.local_quadratic import (
 
 Array = NDArray[numpy.float64]
 
+# A metric beyond this has diverged, though it is finite: its square is not.
+DIVERGED = 1e100
+
 
 @dataclass(frozen=True, slots=True)
 class LrResponse:
@@ -199,6 +202,7 @@ def _sweep(learning_rates: ArrayLike, metric: ArrayLike) -> tuple[Array, Array]:
             "pass repetitions of one rate as columns of `metric`."
         )
     order = numpy.argsort(rates)
+    table = numpy.where(numpy.abs(table) > DIVERGED, numpy.inf, table)
     return rates[order], table.reshape(len(rates), -1)[order]
 
 
@@ -235,7 +239,8 @@ def _variance(curve: LocalQuadratic | None, vertex: float | None, excess: Array,
             gradient = (curve.loads[1] + 2 * (vertex - curve.center) * curve.loads[2]) / curve.curvature
             variance = curve.noise * float(gradient @ gradient)
         return min(variance, ignorance) if math.isfinite(variance) else ignorance
-    as_good = ndtr(-excess / math.sqrt(2 * curve.noise)) if curve.noise > 0 else (excess == 0).astype(float)
+    with numpy.errstate(over="ignore"):
+        as_good = ndtr(-excess / math.sqrt(2 * curve.noise)) if curve.noise > 0 else (excess == 0).astype(float)
     spread = float((as_good * curve.octaves**2).sum() / as_good.sum())
     return spread + float(numpy.median(numpy.diff(curve.octaves))) ** 2 / 12
 

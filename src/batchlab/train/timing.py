@@ -11,6 +11,7 @@ from batchlab.records import StepTime, TrialSettings
 from batchlab.train.optimizers import make_optimizer
 from batchlab.train.order import batches
 from batchlab.train.seeding import derive_seed
+from batchlab.train.step import train_step
 from batchlab.workload import Workload
 
 WARM_UP_STEPS = 10
@@ -51,7 +52,7 @@ def time_steps(
 def _stepper(workload: Workload, settings: TrialSettings) -> Callable[[int], None]:
     """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""
     splits = workload.splits(derive_seed(settings.base_seed, "data", settings.seed))
-    inputs, targets = (tensor.to(settings.device) for tensor in splits.train)
+    data = splits.train[0].to(settings.device), splits.train[1].to(settings.device)
     with torch.random.fork_rng(devices=[]):
         model = workload.make_model().to(settings.device)
     optimizer = make_optimizer(
@@ -59,12 +60,8 @@ def _stepper(workload: Workload, settings: TrialSettings) -> Callable[[int], Non
     )
 
     def step(count: int) -> None:
-        for indices in batches(len(inputs), settings.batch_size, count, settings.last_batch, seed=count):
-            chosen = indices.to(inputs.device)
-            loss = workload.loss(model(inputs.index_select(0, chosen)), targets.index_select(0, chosen))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        for indices in batches(len(data[0]), settings.batch_size, count, settings.last_batch, seed=count):
+            train_step(workload, model, optimizer, data, indices)
         if settings.device.startswith("cuda"):
             torch.cuda.synchronize()
 

@@ -20,6 +20,7 @@ from batchlab.train.optimizers import make_optimizer
 from batchlab.train.order import batches
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed
+from batchlab.train.step import train_step
 from batchlab.workload import Splits, Workload
 
 
@@ -72,25 +73,21 @@ def run_trial(
 
 def _train(run: _Run, workload: Workload, splits: Splits, settings: TrialSettings) -> Iterator[None]:
     """Train, yielding whenever an evaluation is due: before the first step, at the points asked for, after the last."""
-    inputs, targets = splits.train
+    n_train = len(splits.train[0])
     order_seed = derive_seed(settings.base_seed, "order", settings.seed, settings.replica)
     due = iter(settings.evaluate_at)
     next_due = next(due, math.inf)
-    total = examples_in_steps(settings.n_steps, settings.batch_size, len(inputs), settings.last_batch)
+    total = examples_in_steps(settings.n_steps, settings.batch_size, n_train, settings.last_batch)
     run.model.train()
     yield
-    for indices in batches(len(inputs), settings.batch_size, settings.n_steps, settings.last_batch, order_seed):
+    for indices in batches(n_train, settings.batch_size, settings.n_steps, settings.last_batch, order_seed):
         count = len(indices)
         factor = learning_rate_factor(settings.schedule, run.examples / total, (run.examples + count) / total)
         run.learning_rate = settings.learning_rate * factor
         for group in run.optimizer.param_groups:
             group["lr"] = run.learning_rate
-        chosen = indices.to(inputs.device, non_blocking=True)
-        loss = workload.loss(run.model(inputs.index_select(0, chosen)), targets.index_select(0, chosen))
-        run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
-        run.loss_sum = run.loss_sum + loss.detach() * count
+        loss = train_step(workload, run.model, run.optimizer, splits.train, indices)
+        run.loss_sum = run.loss_sum + loss * count
         run.loss_count += count
         run.examples += count
         run.steps += 1
