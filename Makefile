@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt
 study: $(STAMP) ## run a study of handwritten digits and write batchlab-report.html
 	$(BIN)/batchlab study digits-mlp --batch-sizes 8:512 --report $(REPORT) $(ARGS)
 
-test: $(STAMP) ## run the tests, all but the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: format-check lint types dependencies test ## what review runs: format, lint, types, dependencies, tests
 
@@ -49,9 +49,12 @@ format: $(STAMP) ## format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## run the benchmarks, which write what they find under evidence/
-	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "$$script"; $(BIN)/python $$script $(ARGS); done
+bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
+	$(BIN)/python benchmarks/tuning_noise.py --repetitions 100
+	$(BIN)/python benchmarks/controls.py --studies 3
+	$(BIN)/python benchmarks/kill_resume.py --kills 2
 
-evidence: $(STAMP) ## run the slow tests and the benchmarks: minutes to an hour
-	$(BIN)/python -m pytest -n 2 -m slow
-	$(MAKE) bench
+evidence: $(STAMP) ## run every benchmark in full and write what it found under evidence/: up to an hour
+	$(BIN)/python benchmarks/tuning_noise.py --write
+	$(BIN)/python benchmarks/controls.py --write
+	$(BIN)/python benchmarks/kill_resume.py --write

@@ -69,10 +69,11 @@ def comparable(findings: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the experiment and write the evidence."""
+    """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="write the evidence")
     asked = parser.parse_args()
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +96,8 @@ def main() -> None:
             "seconds_undisturbed": round(seconds, 1),
         }
     print(json.dumps(figures))
-    write_evidence("kill-resume", {"study": STUDY, "seed": asked.seed}, figures)
+    if asked.write:
+        write_evidence("kill-resume", {"study": STUDY, "seed": asked.seed}, figures)
     if not figures["same_findings"] or figures["results"] != figures["results_undisturbed"] or left != sorted(left):
         raise SystemExit("trials were lost, repeated or changed")
 

@@ -4,14 +4,14 @@ Eight arms train alike. Each chooses its learning rate from its own sweep, then 
 test at 5 % compares them. A row is a way to choose, a column the number of tuning seeds; the numbers are the shares of
 false alarms, then the standard deviation of the chosen rate among the arms, in octaves.
 
-    python benchmarks/tuning_noise.py [repetitions]
+    python benchmarks/tuning_noise.py [--repetitions N] [--write]
 
 The response is a measured one (error points above the optimum at -3..+3 octaves, one seed's scatter .2), drawn smooth
 between these; the grid of factor 2 lies at a random offset to the optimum.
 """
 
+import argparse
 import math
-import sys
 from dataclasses import dataclass
 
 import numpy
@@ -20,11 +20,13 @@ from scipy.interpolate import PchipInterpolator
 
 from batchlab.numerics.comparisons import equal_means_p_value
 from batchlab.numerics.lr_response import fit_lr_response, response_at, smooth_optima, tuning_variance
+from evidence import write_evidence
 
 Array = NDArray[numpy.float64]
 
 OCTAVES = numpy.arange(-3.0, 4.0)
 EXCESS = PchipInterpolator(OCTAVES, (1.63, 0.75, 0.3, 0.0, 0.3, 0.92, 5.3))
+
 ARMS, FRESH_SEEDS = 8, 5
 ROWS = (
     "best grid point",
@@ -93,7 +95,11 @@ def false_alarms(repetitions: int, tuning_seeds: int, noise: Noise = Noise(), se
 
 
 def main() -> None:
-    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--repetitions", type=int, default=2000)
+    parser.add_argument("--write", action="store_true", help="write the evidence")
+    asked = parser.parse_args()
+    repetitions, figures = asked.repetitions, {}
     print(f"{repetitions} repetitions a cell: +-{2 * math.sqrt(0.05 * 0.95 / repetitions):.3f} at .05")
     settings = {
         "tuned and confirmed on one metric (sd .2)": Noise(),
@@ -104,6 +110,9 @@ def main() -> None:
         print(f"\n{title}\n{'learning rate chosen by':40}{'1 tuning seed':>16}{'2':>16}{'3':>16}")
         for row, name in enumerate(ROWS):
             print(f"{name:40}" + "".join(f"{alarms[row]:>9.3f} ({sd[row]:.2f})" for alarms, sd in cells))
+            figures[f"{title}; {name}"] = [{"false_alarms": alarms[row], "octaves_sd": sd[row]} for alarms, sd in cells]
+    if asked.write:
+        write_evidence("tuning-noise", {"repetitions": repetitions, "tuning_seeds": [1, 2, 3]}, figures)
 
 
 if __name__ == "__main__":

@@ -56,10 +56,11 @@ def spec(**changes: object) -> StudySpec:
 
 @dataclass(frozen=True)
 class World:
-    """A truth to draw results from: error = floor(B) + 0.3 points x octaves^2 from the best rate + noise by seed."""
+    """A truth to draw results from: error = floor(B) + curvature x octaves^2 from the best rate + noise."""
 
     floors: dict[int, float]
     best_rate: Callable[[int], float] = lambda batch_size: 0.1 * batch_size / 32
+    curvature: float = 0.003
     noise: float = 0.002
     seed_noise: float = 0.002
     diverges_above: float = math.inf
@@ -70,7 +71,7 @@ class World:
         octaves = math.log2(settings.learning_rate / self.best_rate(settings.batch_size))
         own = numpy.random.default_rng(int(identity(settings), 16)).normal()
         shared = numpy.random.default_rng([settings.base_seed, settings.seed]).normal()
-        error = self.floors[arm or settings.batch_size] + 0.003 * octaves**2
+        error = self.floors[arm or settings.batch_size] + self.curvature * octaves**2
         error += self.noise * own + self.seed_noise * shared
         diverged = settings.learning_rate > self.diverges_above
         curve = [self.baseline + (error - self.baseline) * share for share in (0.0, 0.5, 0.8, 1.0)]

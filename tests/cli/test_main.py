@@ -79,7 +79,12 @@ def test_help_imports_nothing_heavy(arguments):
     [
         (
             ["stduy"],
-            "`batchlab` takes a command (study, resume, list, show, report, export, doctor), got 'stduy'; see "
+            "`batchlab` takes a command (study, resume, list, show, report, export, doctor), got 'stduy'; did "
+            "you mean `batchlab study`?",
+        ),
+        (
+            ["frobnicate"],
+            "`batchlab` takes a command (study, resume, list, show, report, export, doctor), got 'frobnicate'; see "
             "`batchlab --help`.",
         ),
         (["--nope"], "unrecognized arguments: --nope; see `batchlab --help`."),

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
 
+import difflib
 import importlib
 import io
 import os
@@ -80,7 +81,9 @@ def dispatch(arguments: Sequence[str]) -> int:
         run: Callable[..., int] = module.run
         return run(parser.parse_args(arguments[1:]))
     _top_parser(f"batchlab {batchlab.__version__}" if name == "--version" else "").parse_args([name])
-    raise UsageError(f"`batchlab` takes a command ({', '.join(COMMANDS)}), got {name!r}; see `batchlab --help`.")
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `batchlab {near[0]}`?" if near else "see `batchlab --help`."
+    raise UsageError(f"`batchlab` takes a command ({', '.join(COMMANDS)}), got {name!r}; {hint}")
 
 
 def _top_parser(version: str) -> Parser:
