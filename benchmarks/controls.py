@@ -64,7 +64,7 @@ class Untimed:
         """Wrap `executor`."""
         self.free, self.submit, self.next_event = executor.free, executor.submit, executor.next_event
 
-    def time_steps(self, settings: object) -> tuple[()]:
+    def time_steps(self, settings: object, on_wait: object) -> tuple[()]:
         """Return nothing."""
         return ()
 

@@ -130,8 +130,9 @@ class InstantExecutor:
         except RuntimeError as error:
             return Event(key, error=f"Traceback:\n{error}")
 
-    def time_steps(self, settings: Sequence[TrialSettings]) -> tuple[StepTime, ...]:
+    def time_steps(self, settings: Sequence[TrialSettings], on_wait: Callable[[], None]) -> tuple[StepTime, ...]:
         """Return 1 ms a step and 10 microseconds an example."""
+        on_wait()
         return tuple(
             StepTime(one.batch_size, 1e-3 + 1e-5 * one.batch_size, 1e-3, 2e-3, 7, 2, "cpu") for one in settings
         )

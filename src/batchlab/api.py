@@ -13,8 +13,8 @@ import cloudpickle
 
 from batchlab.analyze.findings import Answer, StudyFindings
 from batchlab.analyze.study import analyze_study
-from batchlab.errors import MissingPackage, UsageError
-from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
+from batchlab.errors import MissingPackage, StudyNotFound, UsageError
+from batchlab.records import LIVE_PREFIX, StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
 from batchlab.studies.executors import LocalExecutor, WorkloadSource
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects
 
     from batchlab.workload import Workload
-
-LIVE_PREFIX = "object:"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def study(
         batch_sizes: examples per step; by default powers of two from 8 up to 512, as far as the data reach.
         store: where trials are kept; `./batchlab.db` by default.
         name: a label; by default made of the workload's name and the study's id.
-        workers: trials at a time; one a core by default.
+        workers: trials at a time; by default one a core, on a GPU one.
         progress: told how the study gets on.
         optimizer_settings: torch's keys without `lr`, on top of the workload's own.
         options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
@@ -110,11 +108,12 @@ def study(
     if name == "latest":
         raise UsageError("A study can have any name but `latest`, which means the study saved last; choose another.")
     asked = _options(batch_sizes, optimizer_settings, options)
-    with _opened(store) as opened, LocalExecutor(_source(workload, asked.data_dir), workers=workers) as executor:
+    source = _source(workload, asked.data_dir)
+    with LocalExecutor(source, workers=_workers(workers, asked.device)) as executor:
         info = executor.inspect(asked.device)
         spec = resolve_spec(asked, info)
-        label = name or f"{info.name}-{identity(spec)[:6]}"
-        return _run(spec, info, label, opened, executor, progress)
+        with _opened(store) as opened:
+            return _run(spec, info, name or _name_of(opened, spec, info), opened, executor, progress)
 
 
 def resume(
@@ -137,7 +136,7 @@ def resume(
                 "`batchlab.study(workload, ...)` as you first called it, and the same store."
             )
         source = WorkloadSource(record.spec.workload, record.spec.data_dir)
-        with LocalExecutor(source, workers=workers) as executor:
+        with LocalExecutor(source, workers=_workers(workers, record.spec.device)) as executor:
             return _run(record.spec, executor.inspect(record.spec.device), record.name, opened, executor, progress)
 
 
@@ -165,16 +164,22 @@ def _options(
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}."
             raise UsageError(f"`study` has no option {name!r}; {hint}")
+    data_dir = options.get("data_dir")
+    absolute = {"data_dir": os.path.abspath(os.path.expanduser(data_dir))} if data_dir is not None else {}
     return StudyOptions(
         batch_sizes=None if batch_sizes is None else tuple(batch_sizes),
         optimizer_settings=dict(optimizer_settings or {}),
-        **options,
+        **{**options, **absolute},
     )
 
 
 def _source(workload: "str | Workload", data_dir: str | None) -> WorkloadSource:
     """Return how workers come by the workload: a reference is theirs to resolve, a live object is pickled for them."""
     if isinstance(workload, str):
+        file, colon, attribute = workload.rpartition(":")
+        if colon and file.endswith(".py"):
+            # The study can then be resumed from any folder.
+            workload = f"{os.path.abspath(os.path.expanduser(file))}:{attribute}"
         return WorkloadSource(workload, data_dir)
     try:
         pickled = cloudpickle.dumps(workload)
@@ -184,6 +189,20 @@ def _source(workload: "str | Workload", data_dir: str | None) -> WorkloadSource:
             "put it into a file and give it as 'file.py:attribute'."
         ) from error
     return WorkloadSource(LIVE_PREFIX + workload.name, data_dir, pickled)
+
+
+def _workers(workers: int | None, device: str) -> int | None:
+    """Return how many trials run at a time; on a GPU one, unless more were asked for."""
+    return 1 if workers is None and device != "cpu" else workers
+
+
+def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
+    """Return the name the study already has, or one made of the workload's name and the study's id."""
+    study_id = identity(spec)
+    try:
+        return store.study(study_id).name
+    except StudyNotFound:
+        return f"{info.name}-{study_id[:6]}"
 
 
 def _run(

@@ -11,6 +11,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ Setting = bool | int | float | str | tuple[float, ...]
 Settings = tuple[tuple[str, Setting], ...]
 
 ENGINE = "reference/1"
+LIVE_PREFIX = "object:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,9 @@ class StudySpec:
 class TrialSettings:
     """All that decides what one trial does; its hash is the trial's identity.
 
-    `seed` counts the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and
-    `replica` changes only the data order. Tuning trials (`purpose` tune) never see test data.
+    `workload` is the workload's name: where its file or its data lie has no part in what a trial does. `seed` counts
+    the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
+    only the data order. Tuning trials (`purpose` tune) never see test data.
     """
 
     workload: str
@@ -120,7 +123,6 @@ class TrialSettings:
     replica: int
     purpose: str
     device: str
-    data_dir: str | None = None
     engine: str = ENGINE
 
 
@@ -195,20 +197,25 @@ class StudyRecord:
     seconds: float
 
 
-def to_json(value: Any) -> Any:
+def to_json(value: Any, *, non_finite: Callable[[float], str | None] = str) -> Any:
     """Return `value` (a record, or anything made of records and plain data) as plain JSON types.
+
+    Args:
+        value: what to turn into JSON.
+        non_finite: what becomes of infinities and NaN; their names by default, which `from_json` reads back.
 
     >>> to_json(Budget("epochs", float("inf")))
     {'kind': 'epochs', 'value': 'inf'}
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        return {field.name: to_json(getattr(value, field.name), non_finite=non_finite) for field in fields}
     if isinstance(value, dict):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {str(key): to_json(item, non_finite=non_finite) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_json(item) for item in value]
+        return [to_json(item, non_finite=non_finite) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return non_finite(value)
     return value
 
 

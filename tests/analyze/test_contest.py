@@ -14,6 +14,7 @@ def contest(means: dict[int, float], *, sd: float, n_seeds: int, seed: int = 0, 
     shared = rng.normal(0, 0.01, n_seeds)
     scores = {size: dict(enumerate(mean + shared + rng.normal(0, sd, n_seeds))) for size, mean in means.items()}
     plain = Contest(
+        asked=tuple(means),
         scores=scores,
         baselines={size: dict.fromkeys(range(n_seeds), 0.9) for size in means},
         tuning_variances=dict.fromkeys(means, 0.0),
@@ -74,9 +75,21 @@ def test_nothing_confirmed_yet_is_underpowered_without_a_best() -> None:
     assert (outcome.verdict, outcome.best) == ("underpowered", None)
 
 
-def test_one_seed_decides_nothing() -> None:
-    outcome = decide(contest({8: 0.05, 16: 0.02}, sd=0.0, n_seeds=1))
-    assert (outcome.verdict, outcome.undecided) == ("underpowered", (8,))
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_fewer_than_three_seeds_decide_nothing(n_seeds: int) -> None:
+    outcome = decide(contest({8: 0.05, 16: 0.02}, sd=0.0001, n_seeds=n_seeds))
+    assert (outcome.verdict, outcome.undecided, outcome.worse) == ("underpowered", (8,), ())
+    assert outcome.seeds_needed is None
+
+
+def test_sizes_without_a_common_seed_are_not_compared() -> None:
+    assert decide(contest({8: 0.05, 16: 0.02}, sd=0.0, n_seeds=0)).verdict == "underpowered"
+
+
+def test_the_edge_is_that_of_the_sizes_asked_for() -> None:
+    only = contest({16: 0.02}, sd=0.002, n_seeds=5)
+    assert decide(only).reasons == ("smallest", "largest")
+    assert decide(dataclasses.replace(only, asked=(8, 16, 32))).verdict == "resolved"
 
 
 def test_higher_is_better_is_the_mirror_image() -> None:

@@ -20,7 +20,7 @@ def outcome(verdict: str, **roles: object) -> Outcome:
         (
             outcome("resolved", worse=(32, 128)),
             "Use batch size 64 with learning rate 0.1: its validation error of 2.10% is better than at every other "
-            "size tried.",
+            "size compared.",
             "How sure: 10 paired seeds a size, 95% interval of the best 1.90% to 2.30%; 32 and 128 are worse.",
         ),
         (
@@ -32,8 +32,8 @@ def outcome(verdict: str, **roles: object) -> Outcome:
         ),
         (
             outcome("underpowered", undecided=(32,), seeds_needed=40),
-            "Use batch size 64 with learning rate 0.1: validation error 2.10%, the best measured at 64; 32 cannot be "
-            "told from it yet.",
+            "Use batch size 64 with learning rate 0.1: its validation error of 2.10% is the best measured; 32 "
+            "cannot be told from it yet.",
             "How sure: 10 paired seeds a size, 95% interval of the best 1.90% to 2.30%; 32 undecided; about 40 seeds "
             "would settle it within 0.5 points.",
         ),
@@ -47,8 +47,8 @@ def outcome(verdict: str, **roles: object) -> Outcome:
             outcome("no-signal", undecided=(32, 64)),
             "No batch size can be recommended: at none is the validation error (2.10% at best) shown to be better than "
             "that of always predicting the same (90.00%).",
-            "How sure: 10 paired seeds a size, 95% interval of the best 1.90% to 2.30%; more data or another model "
-            "would be needed, not another batch size.",
+            "How sure: 10 paired seeds a size, 95% interval of the best 1.90% to 2.30%; more seeds, more data or "
+            "another model may show one.",
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_the_two_sentences_of_each_verdict(found: Outcome, first: str, second: s
 def test_one_seed_of_one_size_is_a_sentence_too() -> None:
     found = Outcome("underpowered", 64, Interval(0.021, None, None), 0.9, 1)
     sentence = answer_sentence(found, Recommended(64, 0.1, ""), METRIC)
-    assert sentence == "Use batch size 64 with learning rate 0.1: validation error 2.10%, the best measured at 64."
+    assert sentence == "Use batch size 64 with learning rate 0.1: its validation error of 2.10% is the best measured."
     assert confidence_sentence(found, METRIC, 0.95) == "How sure: 1 paired seed a size, too few for an interval."
 
 

@@ -1,9 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 
 from batchlab.analyze.study import analyze_study
-from batchlab.records import Budget, StudyRecord, to_json
+from batchlab.records import Budget, StudyRecord, TrialResult, TrialSettings, to_json
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.store import MemoryStore
@@ -94,6 +95,61 @@ def test_a_diverged_size_is_worse_and_flagged() -> None:
     )
 
 
+def test_a_size_at_which_no_learning_rate_trains_is_worse_and_not_missing() -> None:
+    def respond(settings: TrialSettings) -> TrialResult:
+        found = World(FLOORS).result(settings)
+        return dataclasses.replace(found, status="diverged") if settings.batch_size == 16 else found
+
+    executor = InstantExecutor(respond)
+    findings = analyze_study(
+        run_study(spec(), INFO, name="s", store=MemoryStore(), executor=executor, progress=Quiet())
+    )
+    assert 16 in findings.answer.worse_batch_sizes
+    assert findings.answer.warnings[1] == (
+        "Training diverged at batch size 16 (at every learning rate tried); these count as worse."
+    )
+    assert not any("Not finished" in warning for warning in findings.answer.warnings)
+
+
+def test_training_that_diverges_everywhere_has_no_answer() -> None:
+    executor = InstantExecutor(lambda settings: dataclasses.replace(World(FLOORS).result(settings), status="diverged"))
+    answer = analyze_study(
+        run_study(spec(), INFO, name="s", store=MemoryStore(), executor=executor, progress=Quiet())
+    ).answer
+    assert answer.verdict == "no-signal"
+    assert answer.sentence == "No batch size can be recommended: training diverged at every one of them."
+
+
+def test_trials_of_an_earlier_version_of_the_workload_are_left_out() -> None:
+    store = MemoryStore()
+    changed = dataclasses.replace(INFO, fingerprint="changed")
+    for info, world in ((INFO, World(FLOORS)), (changed, World(dict.fromkeys(FLOORS, 0.5)))):
+        executor = InstantExecutor(world.result)
+        found = run_study(spec(), info, name="s", store=store, executor=executor, progress=Quiet())
+    findings = analyze_study(found)
+    assert {row.n_seeds for row in findings.batch_sizes} == {5}
+    assert all(row.valid_metric.mean > 0.4 for row in findings.batch_sizes)
+    assert any("trials made before the workload changed are kept" in note for note in findings.notes)
+
+
+def test_an_optimum_that_smoothing_moved_far_is_not_called_sure() -> None:
+    def best_rate(batch_size: int) -> float:
+        return 0.8 if batch_size == 32 else 0.1
+
+    rows = analyze_study(record(World(FLOORS, best_rate=best_rate, noise=1e-5, seed_noise=0.0))).batch_sizes
+    for row in rows:
+        assert row.learning_rate_low is not None and row.learning_rate_high is not None
+        assert row.learning_rate_low < best_rate(row.batch_size) * 1.02
+        assert row.learning_rate_high > best_rate(row.batch_size) / 1.02
+
+
+def test_no_speed_is_claimed_under_equal_time() -> None:
+    flat = World(dict.fromkeys(FLOORS, 0.02), noise=0.0001)
+    seconds = analyze_study(record(flat, seeds=8, budget=Budget("steps", 64))).under_other_budgets["seconds"]
+    assert seconds is not None
+    assert "faster" not in seconds.sentence
+
+
 def test_no_signal_recommends_nothing() -> None:
     world = World(dict.fromkeys(FLOORS, 0.9), noise=0.02, seed_noise=0.0)
     answer = analyze_study(record(world)).answer
@@ -101,16 +157,12 @@ def test_no_signal_recommends_nothing() -> None:
 
 
 def test_an_unfinished_study_says_so() -> None:
-    import dataclasses
-
     whole = record()
     part = dataclasses.replace(whole, trials=whole.trials[:-3])
     assert analyze_study(part).answer.warnings[0].startswith("Not finished: trials are missing at batch size ")
 
 
 def test_a_study_with_no_trials_yet_can_be_looked_at() -> None:
-    import dataclasses
-
     empty = dataclasses.replace(record(), trials=())
     assert analyze_study(empty).batch_sizes == ()
 

@@ -93,7 +93,7 @@ def test_workers_run_trials_survive_errors_and_are_replaced_when_they_die(execut
     executor.submit("after2", trial(executor, 4))
     assert {outcome(executor).key, outcome(executor).key} == {"after", "after2"}
 
-    times = executor.time_steps([trial(executor, 4), trial(executor, 8)])
+    times = executor.time_steps([trial(executor, 4), trial(executor, 8)], on_wait=lambda: None)
     assert [one.batch_size for one in times] == [4, 8]
     assert all(0 < one.low_s <= one.median_s <= one.high_s for one in times)
 
@@ -139,7 +139,8 @@ def test_a_worker_that_ends_while_loading_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(ExecutorError) as raised:
             executor.inspect()
     assert str(raised.value) == (
-        f"A worker process should have loaded {path}:workload, but ended with exit code 4; what it printed is above."
+        f"A worker process was to load the workload ({path}:workload), but ended with exit code 4; mend what it "
+        "printed above, and run the command again."
     )
 
 

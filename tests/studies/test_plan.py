@@ -89,3 +89,8 @@ def test_a_failed_trial_does_not_stop_the_plan() -> None:
         if step.complete:
             return
     raise AssertionError("the plan never completed")
+
+
+def test_a_rule_gives_equal_arms_equal_rates() -> None:
+    trials = plan(spec(lr_mode="linear", same_batch_size=8, seeds=1), INFO, {}).trials
+    assert {one.learning_rate for one in trials} == {0.025}

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from batchlab.errors import ExecutorError, StudyInterrupted
-from batchlab.records import StudyRecord, TrialResult, TrialSettings
+from batchlab.errors import ExecutorError, StudyInterrupted, StudyRunning
+from batchlab.records import StepTime, StudyRecord, TrialResult, TrialSettings
 from batchlab.studies.executors import Event
 from batchlab.studies.plan import plan, trial_id
 from batchlab.studies.progress import ProgressState, Quiet
@@ -139,7 +139,7 @@ def test_ctrl_c_finishes_the_trials_under_way_and_says_how_to_go_on() -> None:
     kept = len(store.study(store.find("s")).trials)
     assert kept == len(executor.ran)
     assert str(raised.value) == f"Stopped: {kept} finished trials are kept; go on with `batchlab resume s`."
-    assert watch.notices == ["Finishing 2 running trials; press Ctrl-C again to drop them."]
+    assert watch.notices == ["Finishing the trials under way (2); Ctrl-C again stops at once."]
 
 
 def test_progress_counts_up_to_the_total() -> None:
@@ -149,3 +149,44 @@ def test_progress_counts_up_to_the_total() -> None:
     assert done == sorted(done)
     assert watch.states[-1].done == watch.states[-1].total
     assert watch.states[-1].best is not None
+
+
+def test_a_second_driver_changes_nothing_of_a_running_study() -> None:
+    store = MemoryStore()
+    run(store, InstantExecutor(WORLD.result))
+    study_id = store.find("s")
+    changed = dataclasses.replace(INFO, fingerprint="changed")
+    with store.claim(study_id), pytest.raises(StudyRunning):
+        run_study(spec(), changed, name="t", store=store, executor=InstantExecutor(WORLD.result), progress=Quiet())
+    record = store.study(study_id)
+    assert (record.name, record.info) == ("s", INFO)
+
+
+def test_a_changed_workload_is_noticed_and_timed_again() -> None:
+    store, watch = MemoryStore(), Watch()
+    run(store, InstantExecutor(WORLD.result))
+    changed = dataclasses.replace(INFO, fingerprint="changed")
+    executor = InstantExecutor(WORLD.result)
+    run_study(spec(), changed, name="s", store=store, executor=executor, progress=watch)
+    assert watch.notices == ["simulated has changed since this study was last run: its trials are made anew."]
+    assert len(executor.ran) > 0
+
+
+def test_a_quiet_pass_that_fails_costs_the_seconds_and_nothing_else() -> None:
+    class Noisy(InstantExecutor):
+        def time_steps(self, settings: object, on_wait: object) -> tuple[StepTime, ...]:
+            raise ExecutorError("A worker process was to time steps, but ended.")
+
+    watch = Watch()
+    record = run_study(spec(), INFO, name="s", store=MemoryStore(), executor=Noisy(WORLD.result), progress=watch)
+    assert record.step_times == ()
+    assert watch.notices == ["Step times could not be measured: A worker process was to time steps, but ended."]
+
+
+def test_two_trials_that_both_fail_are_not_a_finished_study() -> None:
+    def respond(settings: TrialSettings) -> TrialResult:
+        raise RuntimeError("no such layer")
+
+    with pytest.raises(ExecutorError) as raised:
+        run(MemoryStore(), InstantExecutor(respond), lr_mode="fixed", seeds=1, batch_sizes=(8, 16))
+    assert str(raised.value) == "2 trials failed, the last with: no such layer; mend that and run the study again."

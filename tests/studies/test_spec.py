@@ -1,10 +1,12 @@
 import dataclasses
+import json
 from typing import Any
 
+import numpy
 import pytest
 
 from batchlab.errors import UsageError
-from batchlab.records import Budget, identity
+from batchlab.records import Budget, StudySpec, from_json, identity, to_json
 from batchlab.studies.spec import StudyOptions, default_batch_sizes, resolve_spec
 from simulated import INFO
 
@@ -55,17 +57,37 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
         ({"batch_sizes": (8, 8)}, "Each batch size is studied once, got 8, 8; remove the repeated one."),
         ({"batch_sizes": ()}, "A study needs at least one batch size, got none; give some, as in 8:512 or 8,24,64."),
         ({"epochs": 2, "steps": 100}, "A study has one budget, got epochs=2 and steps=100; keep one of them."),
-        ({"epochs": 0}, "A budget is a positive number of epochs, got 0; give a larger one."),
+        ({"epochs": 0}, "A budget is a positive number of epochs, got 0; give one above 0."),
         (
             {"lr": "banana"},
             "A learning rate is tune, linear, sqrt or a number, got 'banana'; use `tune` if in doubt.",
         ),
-        ({"lr": -1.0}, "A learning rate is a positive number, got -1; give a larger one, or `tune`."),
+        ({"lr": -1.0}, "A learning rate is a positive number, got -1.0; give one above 0."),
+        ({"epochs": "many"}, "A budget is a positive number of epochs, got 'many'; give one above 0."),
+        (
+            {"lr": 0.1, "base_lr": 0.2},
+            "`base_lr` is for lr tune, linear and sqrt, got it beside lr=0.1; leave one of the two out.",
+        ),
+        ({"seeds": 2.5}, "`seeds` is a whole number of at least 1, got 2.5; correct it."),
+        ({"base_batch_size": 0}, "`base_batch_size` is a whole number of at least 1, got 0; correct it."),
+        ({"same_batch_size": -4}, "Batch sizes are whole numbers of at least 1, got -4; remove it."),
+        (
+            {"optimizer_settings": {"momentum": "abc"}},
+            "The optimizer setting `momentum` is a number, got 'abc'; correct it.",
+        ),
+        (
+            {"optimizer": "adam", "optimizer_settings": {"betas": 0.9}},
+            "The optimizer setting `betas` is two numbers, as in 0.9,0.999, got 0.9; correct it.",
+        ),
+        (
+            {"optimizer_settings": {"nesterov": True, "momentum": 0}},
+            "`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.",
+        ),
         ({"optimizer": "lion"}, "`optimizer` is sgd, adam or adamw, got 'lion'; choose one of these."),
         ({"schedule": "linear"}, "`schedule` is constant, cosine or step, got 'linear'; choose one of these."),
         ({"warmup": 1.5}, "Warm-up is a share of the budget in [0, 1), got 1.5; use 0.05, say."),
-        ({"seeds": 0}, "`seeds` is a whole number of at least 1, got 0; give a larger one."),
-        ({"margin": 0.0}, "The margin is a positive number in the metric's own unit, got 0; use 0.005, say."),
+        ({"seeds": 0}, "`seeds` is a whole number of at least 1, got 0; correct it."),
+        ({"margin": 0.0}, "The margin is a positive number in the metric's own unit, got 0.0; give one above 0."),
         (
             {"optimizer_settings": {"lr": 0.1}},
             "The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).",
@@ -87,3 +109,22 @@ def test_optimizer_settings_are_added_to_the_workloads() -> None:
 
 def test_the_records_say_which_workload_was_asked_for() -> None:
     assert resolve_spec(StudyOptions(), dataclasses.replace(INFO, reference="my.py:w")).workload == "my.py:w"
+
+
+def test_a_spec_survives_the_store_with_its_id() -> None:
+    options = StudyOptions(lr="linear", base_lr=1, margin=1, optimizer="adam", optimizer_settings={"betas": (0, 0.95)})
+    spec = resolve_spec(options, INFO)
+    assert identity(from_json(StudySpec, json.loads(json.dumps(to_json(spec))))) == identity(spec)
+
+
+def test_whole_numbers_of_any_type_are_one_question() -> None:
+    plain = resolve_spec(StudyOptions(batch_sizes=(8, 16), epochs=2, optimizer_settings={"weight_decay": 0}), INFO)
+    other = resolve_spec(
+        StudyOptions(
+            batch_sizes=tuple(2 ** numpy.arange(3, 5)),
+            epochs=numpy.float64(2),
+            optimizer_settings={"weight_decay": 0.0},
+        ),
+        INFO,
+    )
+    assert identity(plain) == identity(other)

@@ -13,7 +13,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 import findings_cases
-from batchlab.errors import UsageError
+from batchlab.errors import BatchlabError, UsageError
 from batchlab.views.repeat import repeat_command
 from batchlab.views.report import render_report, write_report
 
@@ -150,7 +150,7 @@ def test_a_folder_that_takes_no_file_is_one_error_and_the_older_report_stays(tmp
         raise OSError(number, os.strerror(number), str(self))
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(BatchlabError) as caught:
         write("tied", target)
     assert str(caught.value) == (
         f"A report needs a folder that can be written, but writing {target} failed ({reason}); "
@@ -162,7 +162,7 @@ def test_a_folder_that_takes_no_file_is_one_error_and_the_older_report_stays(tmp
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_folder_is_refused_by_the_system_itself(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(UsageError, match=r"failed \(Permission denied\); give a path in another folder\.$"):
+    with pytest.raises(BatchlabError, match=r"failed \(Permission denied\); give a path in another folder\.$"):
         write("tied", tmp_path / "report.html")
 
 

@@ -1,10 +1,22 @@
-"""Which arm of a study a trial belongs to; an arm goes by its batch size."""
+"""Which trials count, and which arm of the study each belongs to; an arm goes by its batch size."""
 
 from collections.abc import Iterable
 
-from batchlab.records import StudySpec, TrialResult, TrialSettings
+from batchlab.records import ENGINE, StudyRecord, StudySpec, TrialResult, TrialSettings
 
 TUNING_SEED_BASE = 10_000
+
+
+def current_trials(record: StudyRecord) -> tuple[TrialResult, ...]:
+    """Return the trials made with the workload as it is now and by today's engine.
+
+    A study keeps its id when its model or data change; what was measured before the change answers another question.
+    """
+    return tuple(
+        trial
+        for trial in record.trials
+        if trial.settings.fingerprint == record.info.fingerprint and trial.settings.engine == ENGINE
+    )
 
 
 def arm_of(spec: StudySpec, settings: TrialSettings) -> int:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from batchlab.analyze.contest import FEWEST_SEEDS
 from batchlab.analyze.learning_rates import ChosenLearningRate
 from batchlab.analyze.wording import say_list
 from batchlab.records import StudySpec, TrialResult
-
-FEW_SEEDS = 3
 
 
 def warnings_of(
@@ -16,19 +15,21 @@ def warnings_of(
     diverged: Sequence[int],
 ) -> tuple[str, ...]:
     """Return the warnings of the study's own answer, the gravest first."""
-    found = [*_unfinished(spec, confirmed), *_confounded_with_learning_rate(spec)]
+    found = [*_unfinished(spec, confirmed, diverged), *_confounded_with_learning_rate(spec)]
     found += _confounded_with_updates(spec, confirmed)
     if diverged:
         counts = [
             f"{size} ({sum(one.status == 'diverged' for one in confirmed[size])} of {len(confirmed[size])} seeds)"
+            if confirmed[size]
+            else f"{size} (at every learning rate tried)"
             for size in diverged
         ]
         found.append(f"Training diverged at batch size {say_list(counts)}; these count as worse.")
     edges = [size for size, rate in rates.items() if rate.at_edge]
     if edges:
         found.append(f"The best learning rate stayed at the edge of the search at batch size {say_list(edges)}.")
-    if spec.seeds < FEW_SEEDS:
-        found.append(f"Fewer than {FEW_SEEDS} seeds a size: there are no intervals, and no difference can be shown.")
+    if spec.seeds < FEWEST_SEEDS:
+        found.append(f"Fewer than {FEWEST_SEEDS} seeds a size: there are no intervals, and no difference can be shown.")
     if spec.same_batch_size is not None:
         found.append(
             f"A/A control: every arm trained at batch size {spec.same_batch_size}, whatever its name; any difference "
@@ -37,8 +38,8 @@ def warnings_of(
     return tuple(found)
 
 
-def _unfinished(spec: StudySpec, confirmed: Mapping[int, Sequence[TrialResult]]) -> list[str]:
-    missing = [size for size in spec.batch_sizes if len(confirmed.get(size, ())) < spec.seeds]
+def _unfinished(spec: StudySpec, confirmed: Mapping[int, Sequence[TrialResult]], diverged: Sequence[int]) -> list[str]:
+    missing = [size for size in spec.batch_sizes if size not in diverged and len(confirmed[size]) < spec.seeds]
     if not missing:
         return []
     return [f"Not finished: trials are missing at batch size {say_list(missing)}; `batchlab resume` goes on."]

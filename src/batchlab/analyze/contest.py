@@ -10,6 +10,8 @@ from scipy.special import stdtrit
 from batchlab.numerics.comparisons import compare_to_best, equal_means_p_value, indifference_set, seeds_to_settle
 from batchlab.numerics.intervals import Interval, t_interval
 
+FEWEST_SEEDS = 3
+
 Scores = Mapping[int, Mapping[int, float]]
 
 
@@ -17,11 +19,13 @@ Scores = Mapping[int, Mapping[int, float]]
 class Contest:
     """What is compared: for each batch size the validation metric of each seed, and what bears on the verdict.
 
-    `baselines` are the metric of the best constant predictor on the same data; `tuning_variances` what choosing the
-    learning rate adds to the variance of a mean; `at_edge` the sizes whose learning rate stayed at the edge of its
-    search; `diverged` the sizes at which a confirmed trial diverged, which are in no other field.
+    `asked` are all the sizes of the study; `baselines` the metric of the best constant predictor on the same data;
+    `tuning_variances` what choosing the learning rate adds to the variance of a mean; `at_edge` the sizes whose
+    learning rate stayed at the edge of its search; `diverged` the sizes at which training diverged, which have no
+    scores.
     """
 
+    asked: tuple[int, ...]
     scores: Scores
     baselines: Scores
     tuning_variances: Mapping[int, float]
@@ -55,13 +59,13 @@ def decide(contest: Contest) -> Outcome:
     level divided by the number of sizes, since the best of several is tested). edge-of-range: the only best size is
     the smallest or largest tried, or the best one's learning rate stayed at the edge of its search. resolved: one size
     is left in the indifference set. tied: all of several are equivalent to the best within the margin. underpowered:
-    not all are.
+    not all are, or there are fewer than 3 seeds, which show no difference (and no signal but by its sign).
 
     A size counts as worse only if it is outside the indifference set *and* the global two-way F test rejects equal
     means: the indifference set alone keeps each true best with its level, but of eight equal sizes it drops some one
     in a quarter of all studies.
     """
-    sizes = tuple(contest.scores)
+    sizes = tuple(size for size, seeds in contest.scores.items() if seeds)
     if not sizes:
         verdict = "no-signal" if contest.diverged else "underpowered"
         return Outcome(verdict, None, None, None, 0, worse=contest.diverged)
@@ -76,11 +80,9 @@ def decide(contest: Contest) -> Outcome:
     baseline = statistics.fmean(contest.baselines[best].values())
     if not _beats_baseline(contest, best):
         return Outcome("no-signal", None, value, baseline, n_seeds, undecided=sizes, worse=contest.diverged)
-    if n_seeds < 2:
+    if n_seeds < FEWEST_SEEDS:
         others = tuple(size for size in sizes if size != best)
-        return Outcome(
-            "underpowered", best, value, baseline, n_seeds, undecided=others, worse=contest.diverged, seeds_needed=3
-        )
+        return Outcome("underpowered", best, value, baseline, n_seeds, undecided=others, worse=contest.diverged)
     kept = _not_worse(contest, best)
     compared = compare_to_best(
         contest.scores,
@@ -111,7 +113,7 @@ def _beats_baseline(contest: Contest, best: int) -> bool:
     sign = 1.0 if contest.higher_is_better else -1.0
     gains = [sign * (value - contest.baselines[best][seed]) for seed, value in contest.scores[best].items()]
     mean = statistics.fmean(gains)
-    if len(gains) < 2:
+    if len(gains) < FEWEST_SEEDS:
         return mean > 0
     error = math.sqrt(statistics.variance(gains) / len(gains) + contest.tuning_variances.get(best, 0.0))
     alpha = (1 - contest.level) / len(contest.scores)
@@ -131,11 +133,10 @@ def _not_worse(contest: Contest, best: int) -> tuple[int, ...]:
 
 
 def _edge_reasons(contest: Contest, best: int, kept: tuple[int, ...]) -> tuple[str, ...]:
-    tried = (*contest.scores, *contest.diverged)
     reasons = []
-    if len(kept) == 1 and best == min(tried):
+    if len(kept) == 1 and best == min(contest.asked):
         reasons.append("smallest")
-    if len(kept) == 1 and best == max(tried):
+    if len(kept) == 1 and best == max(contest.asked):
         reasons.append("largest")
     if best in contest.at_edge:
         reasons.append("learning rate")

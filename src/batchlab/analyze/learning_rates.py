@@ -69,7 +69,9 @@ def chosen_learning_rates(spec: StudySpec, trials: Sequence[TrialResult]) -> dic
         return {arm: ChosenLearningRate(spec.base_lr) for arm in spec.batch_sizes}
     if spec.lr_mode != "tune":
         return {
-            arm: ChosenLearningRate(scale_learning_rate(spec.base_lr, spec.base_batch_size, arm, spec.lr_mode))
+            arm: ChosenLearningRate(
+                scale_learning_rate(spec.base_lr, spec.base_batch_size, spec.same_batch_size or arm, spec.lr_mode)
+            )
             for arm in spec.batch_sizes
         }
     by_arm = results_by_arm(spec, trials, "tune")
@@ -103,6 +105,9 @@ def _chosen(
     response: Response, fit: LrResponse, log2_rate: float, log2_variance: float, level: float
 ) -> ChosenLearningRate:
     own = math.log2(fit.best)
+    # Where the neighbors pull an optimum further than noise explains, it is not known better than by that much.
+    surprise = max(0.0, (log2_rate - own) ** 2 - fit.log2_variance - log2_variance)
+    log2_variance += surprise
     log2_rate = min(max(log2_rate, own - MOST_SMOOTHING_OCTAVES), own + MOST_SMOOTHING_OCTAVES)
     finite = numpy.isfinite(response.valid_loss).all(axis=1)
     tried = numpy.log2(response.learning_rates)

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-from batchlab.analyze.contest import Outcome
+from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
 from batchlab.analyze.findings import MetricInfo, Recommended
-from batchlab.analyze.wording import say_list, say_margin, say_metric
+from batchlab.analyze.wording import say_list, say_margin, say_metric, within_range
+
+LEAST_GAIN = 0.05
 
 
 def recommend(outcome: Outcome, rates: Mapping[int, float], seconds: Mapping[int, float | None]) -> Recommended | None:
     """Return the cheapest, by quiet seconds, of the best size and those that tie with it.
 
     Sizes that are merely undecided are not recommended: nothing shows that they are as good. Where a step time is
-    missing the best size is recommended.
+    missing, or the gain is below 5%, which step times cannot show, the best size is recommended.
     """
     if outcome.best is None or outcome.verdict == "no-signal":
         return None
@@ -19,7 +21,7 @@ def recommend(outcome: Outcome, rates: Mapping[int, float], seconds: Mapping[int
     cost = {size: seconds.get(size) for size in equals}
     known = {size: second for size, second in cost.items() if second is not None}
     cheapest = min(known, key=known.__getitem__) if len(known) == len(equals) else outcome.best
-    if cheapest != outcome.best and known[cheapest] < known[outcome.best]:
+    if cheapest != outcome.best and known[cheapest] < (1 - LEAST_GAIN) * known[outcome.best]:
         why = f"it ties with the best, {outcome.best}, and trains faster"
     else:
         cheapest = outcome.best
@@ -36,27 +38,28 @@ def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: M
     if outcome.verdict == "edge-of-range":
         return f"{use} for now: {_edge(outcome)}, so a better setting may lie beyond what was tried."
     if outcome.verdict == "resolved":
-        return f"{use}: its validation {metric.name} of {value} is better than at every other size tried."
+        return f"{use}: its validation {metric.name} of {value} is better than at every other size compared."
+    rest = f"; {say_list(outcome.undecided)} cannot be told from it yet" if outcome.undecided else ""
+    if recommended.batch_size != outcome.best:
+        return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best}){rest}."
     if outcome.verdict == "underpowered":
-        rest = f"; {say_list(outcome.undecided)} cannot be told from it yet" if outcome.undecided else ""
-        return f"{use}: validation {metric.name} {value}, the best measured at {outcome.best}{rest}."
-    if recommended.batch_size == outcome.best:
-        return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
-    return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best})."
+        return f"{use}: its validation {metric.name} of {value} is the best measured{rest}."
+    return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
 
 
 def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> str:
     """Return how sure the answer is: seeds, interval, who ties, who is worse, and what would settle the rest."""
     if outcome.best_value is None:
-        return f"How sure: there is nothing to compare ({len(outcome.worse)} batch sizes diverged)."
+        return "How sure: nothing could be compared."
     parts = [f"{outcome.n_seeds} paired seed{'s' * (outcome.n_seeds != 1)} a size"]
-    if outcome.best_value.low is not None and outcome.best_value.high is not None:
-        low, high = (say_metric(metric.name, value) for value in (outcome.best_value.low, outcome.best_value.high))
+    interval = within_range(metric.name, outcome.best_value)
+    if interval.low is not None and interval.high is not None:
+        low, high = (say_metric(metric.name, value) for value in (interval.low, interval.high))
         parts[0] += f", {100 * level:g}% interval of the best {low} to {high}"
     else:
         parts[0] += ", too few for an interval"
     if outcome.verdict == "no-signal":
-        return f"How sure: {parts[0]}; more data or another model would be needed, not another batch size."
+        return f"How sure: {parts[0]}; more seeds, more data or another model may show one."
     margin = say_margin(metric.name, metric.margin)
     if outcome.tied:
         verb = "equals" if len(outcome.tied) == 1 else "equal"
@@ -89,8 +92,10 @@ def _edge(outcome: Outcome) -> str:
 
 
 def _remedy(outcome: Outcome, margin: str) -> str:
+    if outcome.n_seeds < FEWEST_SEEDS:
+        return f"; fewer than {FEWEST_SEEDS} seeds show no difference"
     if outcome.seeds_needed is None:
-        return f" (margin {margin}); more tuning seeds would settle it, not more seeds"
+        return f" within {margin}; more tuning seeds would settle it, not more seeds"
     return f"; about {outcome.seeds_needed} seeds would settle it within {margin}"
 
 

@@ -1,11 +1,12 @@
 """From a study's record to its findings."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from batchlab.analyze.arms import results_by_arm
+from batchlab.analyze.arms import current_trials, results_by_arm
 from batchlab.analyze.budgets import BUDGETS, common_budget, metric_at_step
 from batchlab.analyze.caveats import warnings_of
 from batchlab.analyze.contest import Contest, Outcome, decide
@@ -21,8 +22,9 @@ from batchlab.analyze.findings import (
 )
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, fit_exponent
 from batchlab.analyze.sentences import answer_sentence, confidence_sentence, recommend
+from batchlab.analyze.wording import within_range
 from batchlab.numerics.intervals import t_interval
-from batchlab.records import StudyRecord, TrialResult
+from batchlab.records import StudyRecord, StudySpec, TrialResult
 
 Confirmed = Mapping[int, Sequence[TrialResult]]
 
@@ -33,6 +35,7 @@ class _Study:
 
     record: StudyRecord
     rates: dict[int, ChosenLearningRate]
+    tuning: dict[int, list[TrialResult]]
     confirmed: dict[int, list[TrialResult]]
     diverged: tuple[int, ...]
     step_times: dict[int, float]
@@ -61,14 +64,14 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     """
     study = _prepare(record)
     spec, info = record.spec, record.info
-    baselines = [one.baseline_metric for found in study.alive.values() for one in found]
+    baselines = {one.settings.seed: one.baseline_metric for found in study.alive.values() for one in found}
     answer, outcome = _answer(study, None)
     others = {budget: _answer_under(study, budget) for budget in BUDGETS}
     return StudyFindings(
         study=StudyLabel(record.id, record.name),
         workload=info.name,
         device=spec.device,
-        versions=dict(record.trials[0].versions) if record.trials else {},
+        versions=dict(next((one.versions for one in study.record.trials if one.versions), ())),
         metric=study.metric,
         level=spec.level,
         budget=spec.budget,
@@ -78,29 +81,35 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         optimizer_settings=spec.optimizer_settings,
         answer=answer,
         under_other_budgets=others,
-        baseline_metric=_estimate(baselines, spec.level),
+        baseline_metric=_estimate(study, list(baselines.values())),
         batch_sizes=tuple(_row(study, size, outcome) for size in spec.batch_sizes if study.confirmed[size]),
         learning_rate_exponent=fit_exponent(study.rates, spec.level) if spec.same_batch_size is None else None,
         tradeoff=None,
-        learning_rate_response=response_points(results_by_arm(spec, record.trials, "tune")),
+        learning_rate_response=response_points(study.tuning),
         curves=tuple(mean_curve(size, found, spec.level) for size, found in study.confirmed.items() if found),
-        trials=_counts(record.trials),
-        notes=_notes(study, others),
+        trials=_counts(study.record.trials),
+        notes=_notes(study, others, n_left_out=len(record.trials) - len(study.record.trials)),
         seconds=record.seconds,
     )
 
 
 def _prepare(record: StudyRecord) -> _Study:
     spec, info = record.spec, record.info
-    rates = chosen_learning_rates(spec, record.trials)
+    trials = current_trials(record)
+    rates = chosen_learning_rates(spec, trials)
+    tuning = results_by_arm(spec, trials, "tune")
     confirmed = {
         size: sorted(
             (one for one in found if size in rates and one.settings.learning_rate == rates[size].value),
             key=lambda one: one.settings.seed,
         )
-        for size, found in results_by_arm(spec, record.trials, "confirm").items()
+        for size, found in results_by_arm(spec, trials, "confirm").items()
     }
-    diverged = tuple(size for size, found in confirmed.items() if any(one.status == "diverged" for one in found))
+    diverged = tuple(
+        size
+        for size, found in confirmed.items()
+        if any(one.status == "diverged" for one in found) or size in _untrainable(spec, tuning, rates, confirmed)
+    )
     times = {one.batch_size: one.median_s for one in record.step_times}
     step_times = {size: times[at] for size in spec.batch_sizes if (at := spec.same_batch_size or size) in times}
     values = [
@@ -111,12 +120,24 @@ def _prepare(record: StudyRecord) -> _Study:
     best = (max if info.higher_is_better else min)(values, default=1.0)
     margin = spec.margin or (info.margin * abs(best) if info.margin_is_relative else info.margin)
     metric = MetricInfo(info.metric, info.higher_is_better, margin)
-    return _Study(record, rates, confirmed, diverged, step_times, metric)
+    return _Study(dataclasses.replace(record, trials=trials), rates, tuning, confirmed, diverged, step_times, metric)
+
+
+def _untrainable(
+    spec: StudySpec,
+    tuning: Mapping[int, Sequence[TrialResult]],
+    rates: Mapping[int, ChosenLearningRate],
+    confirmed: Mapping[int, Sequence[TrialResult]],
+) -> tuple[int, ...]:
+    """Return the sizes at which every tuning trial diverged, once tuning is over."""
+    is_over = any(confirmed.values()) or (not rates and all(tuning.values()))
+    return tuple(size for size in spec.batch_sizes if is_over and tuning[size] and size not in rates)
 
 
 def _contest(study: _Study, value: Callable[[TrialResult, int], float]) -> Contest:
     alive = study.alive
     return Contest(
+        asked=study.record.spec.batch_sizes,
         scores={size: {one.settings.seed: value(one, size) for one in found} for size, found in alive.items()},
         baselines={size: {one.settings.seed: one.baseline_metric for one in found} for size, found in alive.items()},
         tuning_variances={size: study.rates[size].metric_variance for size in alive},
@@ -170,13 +191,13 @@ def _row(study: _Study, size: int, outcome: Outcome) -> BatchSizeRow:
         learning_rate=rate.value,
         learning_rate_low=rate.low,
         learning_rate_high=rate.high,
-        n_seeds=len(found),
+        n_seeds=len(done),
         n_steps=steps,
         micro_batch_size=spec.same_batch_size or size,
         gradient_accumulation_steps=1,
-        valid_metric=_estimate([one.valid_metric for one in done], spec.level, rate.metric_variance),
-        test_metric=_optional([one.test_metric for one in done], spec.level),
-        train_metric=_optional([one.train_metric for one in done], spec.level),
+        valid_metric=_estimate(study, [one.valid_metric for one in done], rate.metric_variance),
+        test_metric=_optional(study, [one.test_metric for one in done]),
+        train_metric=_optional(study, [one.train_metric for one in done]),
         step_time_s=study.step_times.get(size),
         seconds=study.seconds_of({size: steps})[size],
         steps_to_target=None,
@@ -204,17 +225,19 @@ def _flags(study: _Study, size: int, outcome: Outcome) -> tuple[str, ...]:
     return tuple(flag for flag, is_present in present.items() if is_present)
 
 
-def _estimate(values: Sequence[float], level: float, extra_variance: float = 0.0) -> Estimate:
+def _estimate(study: _Study, values: Sequence[float], extra_variance: float = 0.0) -> Estimate:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return Estimate(math.nan, None, None)
-    interval = t_interval(finite, level=level, extra_variance=extra_variance)
+    interval = within_range(
+        study.metric.name, t_interval(finite, level=study.record.spec.level, extra_variance=extra_variance)
+    )
     return Estimate(interval.mean, interval.low, interval.high)
 
 
-def _optional(values: Sequence[float | None], level: float) -> Estimate | None:
+def _optional(study: _Study, values: Sequence[float | None]) -> Estimate | None:
     known = [value for value in values if value is not None]
-    return _estimate(known, level) if known else None
+    return _estimate(study, known) if known else None
 
 
 def _counts(trials: Sequence[TrialResult]) -> TrialCounts:
@@ -222,7 +245,7 @@ def _counts(trials: Sequence[TrialResult]) -> TrialCounts:
     return TrialCounts(*(statuses.count(status) for status in ("done", "stopped", "diverged", "failed")))
 
 
-def _notes(study: _Study, others: Mapping[str, Answer | None]) -> tuple[str, ...]:
+def _notes(study: _Study, others: Mapping[str, Answer | None], *, n_left_out: int) -> tuple[str, ...]:
     info, spec = study.record.info, study.record.spec
     notes = [
         "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
@@ -234,6 +257,8 @@ def _notes(study: _Study, others: Mapping[str, Answer | None]) -> tuple[str, ...
             f"All seeds share one validation set of {info.n_valid:,} {info.unit}s: intervals are about training again, "
             "not about drawing other validation data."
         )
+    if n_left_out:
+        notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
     if others["seconds"] is None:
         notes.append("No comparison under equal time: step times have not been measured.")
     if not info.n_test:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from batchlab.numerics.intervals import Interval
+
 PERCENT_METRICS = ("error", "accuracy")
 
 
@@ -21,6 +23,17 @@ def say_margin(metric: str, value: float) -> str:
     '0.5 points'
     """
     return f"{100 * value:g} points" if metric in PERCENT_METRICS else f"{value:.3g}"
+
+
+def within_range(metric: str, interval: Interval) -> Interval:
+    """Return the interval cut to the values the metric can take: error and accuracy lie between 0 and 1.
+
+    >>> within_range("error", Interval(0.01, -0.02, 0.04))
+    Interval(mean=0.01, low=0.0, high=0.04)
+    """
+    if metric not in PERCENT_METRICS or interval.low is None or interval.high is None:
+        return interval
+    return Interval(interval.mean, max(0.0, interval.low), min(1.0, interval.high))
 
 
 def say_list(items: Sequence[object]) -> str:

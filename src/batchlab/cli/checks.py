@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import batchlab
 from batchlab.cli.output import place_of
 from batchlab.errors import BatchlabError, StoreError, UsageError
+from batchlab.studies.executors import available_cores
 from batchlab.studies.store import IN_MEMORY, open_store, store_path
 from batchlab.workloads import builtin_names
 
@@ -48,7 +49,7 @@ def _package(name: str, otherwise: str) -> Check:
 
 
 def _machine() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = available_cores()
     try:
         memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / GIB:.1f} GiB of memory"
     except (AttributeError, ValueError, OSError):

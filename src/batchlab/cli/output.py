@@ -64,8 +64,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print a record, or plain data, as one JSON object."""
-    print(json.dumps(to_json(value), indent=2, allow_nan=False))
+    """Print a record, or plain data, as one JSON object; numbers that are not finite are null."""
+    print(json.dumps(to_json(value, non_finite=lambda _: None), indent=2, allow_nan=False))
 
 
 def console() -> "Console":

@@ -63,7 +63,7 @@ def trial_settings(
     n_steps = steps_in_budget(spec.budget, batch_size, info.n_train, spec.last_batch)
     examples = {"epochs": spec.budget.value * info.n_train, "examples": spec.budget.value}
     return TrialSettings(
-        workload=spec.workload,
+        workload=info.name,
         fingerprint=info.fingerprint,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -78,7 +78,6 @@ def trial_settings(
         replica=0 if spec.same_batch_size is None else spec.batch_sizes.index(arm) + 1,
         purpose=purpose,
         device=spec.device,
-        data_dir=spec.data_dir,
     )
 
 

@@ -1,6 +1,7 @@
 """The driver of a study: asks the plan what is next, keeps the workers busy, and is the only writer of the records."""
 
 import platform
+import shlex
 import signal
 import statistics
 import threading
@@ -10,12 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from batchlab.analyze.arms import results_by_arm
-from batchlab.errors import ExecutorError, StudyInterrupted
-from batchlab.records import Curve, StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
+from batchlab.records import (
+    LIVE_PREFIX,
+    Curve,
+    StudyRecord,
+    StudySpec,
+    TrialResult,
+    TrialSettings,
+    WorkloadInfo,
+    identity,
+)
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan, trial_id, trial_settings
 from batchlab.studies.progress import Progress, ProgressState
-from batchlab.studies.store import Store
+from batchlab.studies.store import DEFAULT_STORE, IN_MEMORY, Store, store_path
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
@@ -54,16 +64,31 @@ def run_study(
         ExecutorError: trial after trial fails.
     """
     study_id = identity(spec)
-    store.save_study(study_id, name, spec, info)
+    before = _known(store, study_id)
+    if before is None:
+        store.save_study(study_id, name, spec, info)
     drive = _Drive(spec, info, store, executor, progress, study_id, name)
     with store.claim(study_id) as touch, _ctrl_c(drive):
+        if before is not None and before.info.fingerprint != info.fingerprint:
+            progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
+            store.save_step_times(study_id, ())
+        store.save_study(study_id, name, spec, info)
         try:
             while not (step := _next_plan(drive)).complete:
                 _keep_busy(drive, step, touch)
-            _time_quietly(drive)
+            _refuse_if_all_failed(drive)
+            _time_quietly(drive, touch)
         finally:
             store.add_seconds(study_id, time.monotonic() - drive.started)
     return store.study(study_id)
+
+
+def _known(store: Store, study_id: str) -> StudyRecord | None:
+    """Return the study as it was left, None where it is new."""
+    try:
+        return store.study(study_id)
+    except StudyNotFound:
+        return None
 
 
 def _next_plan(drive: _Drive) -> Plan:
@@ -93,9 +118,7 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
             drive.running[trial_id(settings)] = settings
             drive.executor.submit(trial_id(settings), settings)
         if drive.stopping and not drive.running:
-            raise StudyInterrupted(
-                f"Stopped: {len(drive.results)} finished trials are kept; go on with `batchlab resume {drive.name}`."
-            )
+            raise _stopped(drive)
         touch()
         event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
         finished = event is not None and _take_in(drive, event)
@@ -109,7 +132,10 @@ def _take_in(drive: _Drive, event: Event) -> bool:
     if event.examples is not None:
         return False
     if event.key not in drive.running:
-        raise ExecutorError(f"A worker process could not load the workload; what was raised:\n{event.error}")
+        raise ExecutorError(
+            f"A worker process was to load the workload, but this was raised: {_last_line(event.error)}; mend it and "
+            "run the study again."
+        )
     settings = drive.running.pop(event.key)
     result = event.result or _failed(settings, event.error or "")
     drive.store.add_results(drive.study_id, {event.key: result})
@@ -117,28 +143,61 @@ def _take_in(drive: _Drive, event: Event) -> bool:
     drive.work_done += _work(settings)
     if result.status == "failed":
         drive.n_failed += 1
-        last_line = result.message.strip().splitlines()[-1]
-        drive.progress.notice(f"A trial at batch size {settings.batch_size} failed: {last_line}")
+        reason = _last_line(result.message)
+        drive.progress.notice(f"A trial at batch size {settings.batch_size} failed: {reason}")
         if drive.n_failed >= MOST_FAILURES and drive.n_failed * 2 > len(drive.results):
-            raise ExecutorError(
-                f"{drive.n_failed} trials failed, the last with: {last_line}; mend that and run the study again."
-            )
+            raise _all_failing(drive.n_failed, reason)
     return True
 
 
-def _time_quietly(drive: _Drive) -> None:
-    """Measure the step time of every arm, unless the store has it, when no trial is running any more."""
+def _refuse_if_all_failed(drive: _Drive) -> None:
+    failed = [one for one in drive.results.values() if one.status == "failed"]
+    if failed and len(failed) == len(drive.results):
+        raise _all_failing(len(failed), _last_line(failed[-1].message))
+
+
+def _all_failing(count: int, reason: str) -> ExecutorError:
+    return ExecutorError(f"{count} trials failed, the last with: {reason}; mend that and run the study again.")
+
+
+def _stopped(drive: _Drive) -> StudyInterrupted:
+    return StudyInterrupted(f"Stopped: {len(drive.results)} finished trials are kept; {_how_to_go_on(drive)}.")
+
+
+def _how_to_go_on(drive: _Drive) -> str:
+    if drive.spec.workload.startswith(LIVE_PREFIX):
+        return "go on by calling `batchlab.study` again with the same arguments"
+    is_default = drive.store.url in (IN_MEMORY, f"sqlite:///{store_path(DEFAULT_STORE)}")
+    store = "" if is_default else f" --store {shlex.quote(drive.store.url)}"
+    return f"go on with `batchlab resume {shlex.quote(drive.name)}{store}`"
+
+
+def _last_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[-1] if (text or "").strip() else "nothing was said"
+
+
+def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
+    """Measure the step time of every arm, unless the store has it, when no trial is running any more.
+
+    A failure costs the seconds in the answer and nothing else.
+    """
     spec = drive.spec
-    known = {one.batch_size for one in drive.store.study(drive.study_id).step_times}
-    sizes = [spec.same_batch_size] if spec.same_batch_size else spec.batch_sizes
-    missing = [
-        trial_settings(spec, drive.info, spec.batch_sizes[0] if spec.same_batch_size else size, spec.base_lr, 0, "time")
-        for size in sizes
-        if size not in known
-    ]
-    if missing:
-        drive.progress.update(_state(drive, None, ()))
-        drive.store.save_step_times(drive.study_id, drive.executor.time_steps(missing))
+    sizes = (spec.same_batch_size,) if spec.same_batch_size else spec.batch_sizes
+    if {one.batch_size for one in drive.store.study(drive.study_id).step_times} >= set(sizes):
+        return
+
+    def on_wait() -> None:
+        touch()
+        if drive.stopping:
+            raise _stopped(drive)
+
+    drive.progress.update(_state(drive, None, ()))
+    arms = spec.batch_sizes[: len(sizes)]
+    settings = [trial_settings(spec, drive.info, arm, spec.base_lr, 0, "time") for arm in arms]
+    try:
+        drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
+    except ExecutorError as error:
+        drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
 
 
 def _state(drive: _Drive, step: Plan | None, waiting: Sequence[TrialSettings]) -> ProgressState:
@@ -162,7 +221,8 @@ def _state(drive: _Drive, step: Plan | None, waiting: Sequence[TrialSettings]) -
 
 def _best_so_far(drive: _Drive) -> str | None:
     by_arm = results_by_arm(drive.spec, drive.results.values(), "confirm")
-    means = {arm: statistics.fmean(one.valid_metric for one in found) for arm, found in by_arm.items() if found}
+    done = {arm: [one.valid_metric for one in found if one.status == "done"] for arm, found in by_arm.items()}
+    means = {arm: statistics.fmean(values) for arm, values in done.items() if values}
     if not means:
         return None
     best = (max if drive.info.higher_is_better else min)(means, key=means.__getitem__)
@@ -205,9 +265,9 @@ def _ctrl_c(drive: _Drive) -> Iterator[None]:
 
     def stop(signum: int, frame: object) -> None:
         if drive.stopping:
-            raise StudyInterrupted(f"Stopped at once; go on with `batchlab resume {drive.name}`.")
+            raise StudyInterrupted(f"Stopped at once; {_how_to_go_on(drive)}.")
         drive.stopping = True
-        drive.progress.notice(f"Finishing {len(drive.running)} running trials; press Ctrl-C again to drop them.")
+        drive.progress.notice(f"Finishing the trials under way ({len(drive.running)}); Ctrl-C again stops at once.")
 
     before = signal.signal(signal.SIGINT, stop)
     try:

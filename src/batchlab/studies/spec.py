@@ -2,17 +2,20 @@
 
 import difflib
 import math
+import operator
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchlab.errors import UsageError
-from batchlab.records import Budget, Schedule, Setting, StudySpec, WorkloadInfo
+from batchlab.records import Budget, Schedule, Setting, Settings, StudySpec, WorkloadInfo
 
 BUDGET_KINDS = ("epochs", "examples", "steps")
+NUMBER, PAIR, FLAG = "a number", "two numbers, as in 0.9,0.999", "true or false"
+ADAM_SETTINGS = {"betas": PAIR, "eps": NUMBER, "weight_decay": NUMBER, "amsgrad": FLAG}
 OPTIMIZER_SETTINGS = {
-    "sgd": ("momentum", "dampening", "weight_decay", "nesterov"),
-    "adam": ("betas", "eps", "weight_decay", "amsgrad"),
-    "adamw": ("betas", "eps", "weight_decay", "amsgrad"),
+    "sgd": {"momentum": NUMBER, "dampening": NUMBER, "weight_decay": NUMBER, "nesterov": FLAG},
+    "adam": ADAM_SETTINGS,
+    "adamw": ADAM_SETTINGS,
 }
 SCHEDULES = ("constant", "cosine", "step")
 LAST_BATCH = ("carry", "drop", "keep")
@@ -54,7 +57,9 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
     optimizer = _one_of("optimizer", options.optimizer or info.optimizer, tuple(OPTIMIZER_SETTINGS))
     settings: dict[str, Setting] = dict(info.optimizer_settings) if optimizer == info.optimizer else {}
     default_lr = float(settings.pop("lr", DEFAULT_LEARNING_RATES[optimizer]))  # type: ignore[arg-type]
-    settings |= _optimizer_settings(optimizer, options.optimizer_settings)
+    if "lr" in options.optimizer_settings:
+        raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
+    settings |= options.optimizer_settings
     mode, base_lr = _learning_rate(options, default_lr)
     return StudySpec(
         workload=info.reference,
@@ -62,18 +67,18 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         budget=_budget(options, info),
         lr_mode=mode,
         base_lr=base_lr,
-        base_batch_size=_count("base_batch_size", options.base_batch_size or info.default_batch_size, 1),
+        base_batch_size=_count("base_batch_size", _or(options.base_batch_size, info.default_batch_size), 1),
         optimizer=optimizer,
-        optimizer_settings=tuple(sorted(settings.items())),
+        optimizer_settings=_optimizer_settings(optimizer, settings),
         schedule=_schedule(options),
         last_batch=_one_of("last_batch", options.last_batch, LAST_BATCH),
         seeds=_count("seeds", options.seeds, 1),
         tuning_seeds=_count("tuning_seeds", options.tuning_seeds, 1),
-        seed=options.seed,
+        seed=_count("seed", options.seed, 0),
         margin=_margin(options.margin),
         device=options.device,
         data_dir=options.data_dir,
-        same_batch_size=options.same_batch_size,
+        same_batch_size=_batch_size(options.same_batch_size, info) if options.same_batch_size is not None else None,
     )
 
 
@@ -88,21 +93,26 @@ def default_batch_sizes(n_train: int) -> tuple[int, ...]:
 
 
 def _batch_sizes(options: StudyOptions, info: WorkloadInfo) -> tuple[int, ...]:
-    sizes = default_batch_sizes(info.n_train) if options.batch_sizes is None else tuple(options.batch_sizes)
-    for size in sizes:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise UsageError(f"Batch sizes are whole numbers of at least 1, got {size!r}; remove it.")
-        trained_at = options.same_batch_size or size
-        if trained_at > info.n_train:
-            raise UsageError(
-                f"A batch holds at most the {info.n_train} training {info.unit}s of {info.name}, "
-                f"got batch size {size}; use {info.n_train} or less."
-            )
+    asked = default_batch_sizes(info.n_train) if options.batch_sizes is None else tuple(options.batch_sizes)
+    # In an A/A control the sizes are only names.
+    sizes = tuple(_batch_size(size, info, is_name=options.same_batch_size is not None) for size in asked)
     if not sizes:
         raise UsageError("A study needs at least one batch size, got none; give some, as in 8:512 or 8,24,64.")
     if len(set(sizes)) < len(sizes):
         raise UsageError(f"Each batch size is studied once, got {', '.join(map(str, sizes))}; remove the repeated one.")
     return tuple(sorted(sizes))
+
+
+def _batch_size(size: Any, info: WorkloadInfo, *, is_name: bool = False) -> int:
+    whole = _whole(size)
+    if whole is None or whole < 1:
+        raise UsageError(f"Batch sizes are whole numbers of at least 1, got {size!r}; remove it.")
+    if whole > info.n_train and not is_name:
+        raise UsageError(
+            f"A batch holds at most the {info.n_train} training {info.unit}s of {info.name}, "
+            f"got batch size {whole}; use {info.n_train} or less."
+        )
+    return whole
 
 
 def _budget(options: StudyOptions, info: WorkloadInfo) -> Budget:
@@ -111,9 +121,7 @@ def _budget(options: StudyOptions, info: WorkloadInfo) -> Budget:
         names = " and ".join(f"{kind}={value:g}" for kind, value in given.items())
         raise UsageError(f"A study has one budget, got {names}; keep one of them.")
     kind, value = next(iter(given.items()), ("epochs", info.default_epochs))
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"A budget is a positive number of {kind}, got {value:g}; give a larger one.")
-    return Budget(kind, float(value))
+    return Budget(kind, _positive(f"A budget is a positive number of {kind}", value))
 
 
 def _learning_rate(options: StudyOptions, default_lr: float) -> tuple[str, float]:
@@ -123,25 +131,43 @@ def _learning_rate(options: StudyOptions, default_lr: float) -> tuple[str, float
     else:
         try:
             mode, value = "fixed", float(options.lr)
-        except ValueError:
+        except (TypeError, ValueError):
             raise UsageError(
                 f"A learning rate is tune, linear, sqrt or a number, got {options.lr!r}; use `tune` if in doubt."
             ) from None
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"A learning rate is a positive number, got {value:g}; give a larger one, or `tune`.")
-    return mode, value
+    if mode == "fixed" and options.base_lr is not None:
+        raise UsageError(
+            f"`base_lr` is for lr tune, linear and sqrt, got it beside lr={value:g}; leave one of the two out."
+        )
+    return mode, _positive("A learning rate is a positive number", value)
 
 
-def _optimizer_settings(optimizer: str, settings: dict[str, Any]) -> dict[str, Setting]:
-    if "lr" in settings:
-        raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
+def _optimizer_settings(optimizer: str, settings: dict[str, Setting]) -> Settings:
+    """Return the settings in a form that does not depend on how they were written: 0, 0.0 and "0" are one question."""
     known = OPTIMIZER_SETTINGS[optimizer]
     for name in settings:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
             raise UsageError(f"The optimizer {optimizer} has no setting {name!r}; {hint}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    resolved = {name: _setting(name, value, known[name]) for name, value in settings.items()}
+    if resolved.get("nesterov") and not resolved.get("momentum"):
+        raise UsageError("`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.")
+    return tuple(sorted(resolved.items()))
+
+
+def _setting(name: str, value: Any, kind: str) -> Setting:
+    try:
+        if kind == NUMBER and not isinstance(value, bool):
+            return float(value)
+        if kind == PAIR:
+            first, second = value
+            return float(first), float(second)
+        if kind == FLAG and value in (True, False):
+            return bool(value)
+    except (TypeError, ValueError):
+        pass
+    raise UsageError(f"The optimizer setting `{name}` is {kind}, got {value!r}; correct it.")
 
 
 def _schedule(options: StudyOptions) -> Schedule:
@@ -151,9 +177,29 @@ def _schedule(options: StudyOptions) -> Schedule:
 
 
 def _margin(margin: float | None) -> float | None:
-    if margin is not None and not (math.isfinite(margin) and margin > 0):
-        raise UsageError(f"The margin is a positive number in the metric's own unit, got {margin:g}; use 0.005, say.")
-    return margin
+    return None if margin is None else _positive("The margin is a positive number in the metric's own unit", margin)
+
+
+def _positive(expected: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{expected}, got {value!r}; give one above 0.")
+    return number
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number of whatever integer type as an int, None for anything else."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -162,7 +208,8 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _count(name: str, value: int, least: int) -> int:
-    if value < least:
-        raise UsageError(f"`{name}` is a whole number of at least {least}, got {value}; give a larger one.")
-    return value
+def _count(name: str, value: Any, least: int) -> int:
+    whole = _whole(value)
+    if whole is None or whole < least:
+        raise UsageError(f"`{name}` is a whole number of at least {least}, got {value!r}; correct it.")
+    return whole

@@ -5,7 +5,7 @@ Run as `python -m batchlab.studies.worker FD`, where FD is its end of a socket p
     load SOURCE                     -> nothing
     inspect DEVICE                  -> info WorkloadInfo
     trial KEY SETTINGS              -> progress KEY EXAMPLES ..., result KEY TrialResult
-    time SETTINGS... THREADS        -> times (StepTime, ...)
+    time SETTINGS...                -> times (StepTime, ...)
 
 Whatever fails answers `error KEY EXCEPTION_NAME TEXT` instead. The worker ends when its driver does.
 """
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from batchlab.errors import BatchlabError
-from batchlab.studies.executors import WorkloadSource
+from batchlab.studies.executors import WorkloadSource, available_cores
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.timing import time_steps
@@ -88,9 +88,9 @@ def _trial(state: _State, key: str, settings: Any) -> None:
     state.pipe.send(("result", key, run_trial(state.workload, settings, on_evaluation=report)))
 
 
-def _time(state: _State, key: str, settings: Any, threads: int | None) -> None:
+def _time(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
-    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=threads or os.cpu_count())))
+    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=available_cores())))
 
 
 def _workload(source: WorkloadSource) -> Workload:

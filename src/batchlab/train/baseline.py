@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from batchlab.train.evaluation import evaluate
+from batchlab.train.evaluation import evaluate, evaluation_mode
 from batchlab.workload import Splits, Workload
 
 MOST_TARGETS = 10_000
@@ -86,11 +86,8 @@ class _Constant(nn.Module):
 
 @torch.no_grad()
 def _zero_outputs(model: nn.Module, inputs: Tensor) -> Tensor | None:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    outputs = model(inputs[:1])
-    for module, training in modes:
-        module.training = training
+    with evaluation_mode(model):
+        outputs = model(inputs[:1])
     if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != 1:
         return None
     return torch.zeros_like(outputs[0])

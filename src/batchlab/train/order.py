@@ -15,6 +15,11 @@ def batches(n_train: int, batch_size: int, n_steps: int, last_batch: str, seed: 
 
     The permutations depend on the seed alone: at every batch size the examples come in the same order.
     """
+    if last_batch == "drop" and n_train < batch_size:
+        raise ValueError(
+            f"An epoch must hold a whole batch, but this trial's {n_train} training examples are fewer than its batch "
+            f"size {batch_size}; keep short batches, or carry them over."
+        )
     generator = torch.Generator().manual_seed(seed)
     left = torch.empty(0, dtype=torch.int64)
     n_made = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy
 import torch
+from torch import Tensor
 
 from batchlab.records import StepTime, TrialSettings
 from batchlab.train.optimizers import make_optimizer
@@ -19,9 +20,7 @@ BLOCK_S = 0.1
 BLOCKS = 7
 
 
-def time_steps(
-    workload: Workload, settings: Sequence[TrialSettings], *, threads: int | None = None
-) -> tuple[StepTime, ...]:
+def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads: int) -> tuple[StepTime, ...]:
     """Return the step time of each of `settings`, with nothing else running: the seconds that answers speak of.
 
     A step is what the reference loop does between evaluations: read a batch, forward, backward, update. Blocks of at
@@ -30,13 +29,15 @@ def time_steps(
 
     Args:
         workload: what is trained.
-        settings: one trial's settings a batch size.
-        threads: torch's threads while timing; all cores by default. Restored at the end.
+        settings: one trial's settings a batch size, alike in seed and device.
+        threads: torch's threads while timing; restored at the end.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(threads)
+    splits = workload.splits(derive_seed(settings[0].base_seed, "data", settings[0].seed))
+    data = splits.train[0].to(settings[0].device), splits.train[1].to(settings[0].device)
     try:
-        steppers = [_stepper(workload, one) for one in settings]
+        steppers = [_stepper(workload, data, one) for one in settings]
         counts = [_steps_a_block(step) for step in steppers]
         times: list[list[float]] = [[] for _ in steppers]
         order = [index for index in range(len(steppers)) for _ in range(BLOCKS)]
@@ -49,10 +50,8 @@ def time_steps(
     return tuple(_summary(one, block, used) for one, block in zip(settings, times, strict=True))
 
 
-def _stepper(workload: Workload, settings: TrialSettings) -> Callable[[int], None]:
+def _stepper(workload: Workload, data: tuple[Tensor, Tensor], settings: TrialSettings) -> Callable[[int], None]:
     """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""
-    splits = workload.splits(derive_seed(settings.base_seed, "data", settings.seed))
-    data = splits.train[0].to(settings.device), splits.train[1].to(settings.device)
     with torch.random.fork_rng(devices=[]):
         model = workload.make_model().to(settings.device)
     optimizer = make_optimizer(

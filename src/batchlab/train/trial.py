@@ -41,7 +41,7 @@ class _Run:
 def run_trial(
     workload: Workload, settings: TrialSettings, *, on_evaluation: Callable[[int], None] | None = None
 ) -> TrialResult:
-    """Return what one training run finds: the same settings, seed, machine and versions give the same bits.
+    """Return what one training run finds; on a CPU the same settings, machine and versions give the same bits.
 
     torch's random state is left as it was found. A loss that is not finite ends the trial, with status diverged.
 

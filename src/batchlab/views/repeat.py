@@ -2,9 +2,7 @@
 
 import shlex
 
-from batchlab.records import Schedule, Setting, StudyRecord, StudySpec
-
-LIVE_PREFIX = "object:"
+from batchlab.records import LIVE_PREFIX, Schedule, Setting, StudyRecord, StudySpec
 
 
 def repeat_command(record: StudyRecord) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from batchlab.analyze.findings import StudyFindings
-from batchlab.errors import UsageError
+from batchlab.errors import BatchlabError, UsageError
 from batchlab.records import StudyRecord
 from batchlab.views import figure_data, figures
 from batchlab.views.repeat import repeat_parts, settings_without_option
@@ -37,7 +37,8 @@ def write_report(findings: StudyFindings, record: StudyRecord, path: str | os.Pa
         path: The file to write, in a folder that exists.
 
     Raises:
-        UsageError: The file cannot be written there.
+        UsageError: The path is a folder, or in a folder that does not exist.
+        BatchlabError: The file cannot be written there.
     """
     target = Path(path)
     if target.is_dir():
@@ -54,7 +55,7 @@ def write_report(findings: StudyFindings, record: StudyRecord, path: str | os.Pa
         part.replace(target)
     except OSError as error:
         _remove(part)
-        raise UsageError(
+        raise BatchlabError(
             f"A report needs a folder that can be written, but writing {target} failed ({error.strerror}); "
             "give a path in another folder."
         ) from error
@@ -125,7 +126,7 @@ def _script_safe(text: str) -> str:
 
 
 def _recommended_lines(findings: StudyFindings) -> tuple[str, ...]:
-    """Return the recommended setting as lines to copy, which are Python and TOML alike."""
+    """Return the recommended setting as lines of Python to copy."""
     recommended = findings.answer.recommended
     if recommended is None:
         return ()
@@ -137,8 +138,8 @@ def _recommended_lines(findings: StudyFindings) -> tuple[str, ...]:
             f"gradient_accumulation_steps = {row.gradient_accumulation_steps}",
             f"n_steps = {row.n_steps}",
         ]
-    lines.append(f"optimizer = {json.dumps(findings.optimizer)}")
-    lines += [f"{key} = {json.dumps(value)}" for key, value in findings.optimizer_settings if key != "lr"]
+    lines.append(f'optimizer = "{findings.optimizer}"')
+    lines += [f"{key} = {value!r}" for key, value in findings.optimizer_settings if key != "lr"]
     return tuple(lines)
 
 
