@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 study: $(STAMP) ## run a study of handwritten digits and write batchlab-report.html
-	$(BIN)/batchlab study digits-mlp --batch-sizes 8:512 --report $(REPORT) $(ARGS)
+	$(BIN)/batchlab study digits-mlp --batch-sizes 8:512 --seeds 20 --report $(REPORT) $(ARGS)
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -37,6 +37,11 @@ def test_sizes_equivalent_within_the_margin_are_tied() -> None:
     assert outcome.worse == (32,)
 
 
+def test_a_difference_that_is_real_but_small_is_said_to_be_both() -> None:
+    outcome = decide(contest({8: 0.05, 16: 0.02, 32: 0.023}, sd=0.0005, n_seeds=10))
+    assert (outcome.worse, outcome.worse_within_margin) == ((8, 32), (32,))
+
+
 def test_too_much_noise_to_tell_is_underpowered_and_says_how_many_seeds() -> None:
     outcome = decide(contest({8: 0.02, 16: 0.021, 32: 0.06}, sd=0.01, n_seeds=5))
     assert outcome.verdict == "underpowered"

@@ -38,7 +38,10 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The verdict with the batch sizes in each role; `seeds_needed` would settle an underpowered contest."""
+    """The verdict with the batch sizes in each role; `seeds_needed` would settle an underpowered contest.
+
+    `worse_within_margin` are those of the `worse` that are shown to be so by less than the margin.
+    """
 
     verdict: str
     best: int | None
@@ -48,6 +51,7 @@ class Outcome:
     tied: tuple[int, ...] = ()
     undecided: tuple[int, ...] = ()
     worse: tuple[int, ...] = ()
+    worse_within_margin: tuple[int, ...] = ()
     seeds_needed: int | None = None
     reasons: tuple[str, ...] = field(default=())
 
@@ -104,6 +108,7 @@ def decide(contest: Contest) -> Outcome:
         tied=tied,
         undecided=undecided,
         worse=tuple(sorted((*dropped, *contest.diverged))),
+        worse_within_margin=tuple(size for size in dropped if compared[size].outcome == "equivalent"),
         seeds_needed=_seeds_needed(contest, undecided) if undecided else None,
         reasons=reasons,
     )

@@ -57,8 +57,9 @@ class Answer:
 class BatchSizeRow:
     """What the study found at one batch size.
 
-    `tied` is True for the best size and those equivalent to it. Flags: best, worse, undecided, diverged, at_edge
-    (learning rate at the edge of the search), too_few_seeds, failed.
+    `tied` is True for the best size and those equivalent to it. Flags: best, worse, within_margin (worse, but shown to
+    be so by less than the margin), undecided, diverged, at_edge (learning rate at the edge of the search),
+    too_few_seeds, failed.
     """
 
     batch_size: int

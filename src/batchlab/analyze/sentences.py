@@ -65,7 +65,7 @@ def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> s
         verb = "equals" if len(outcome.tied) == 1 else "equal"
         parts.append(f"{say_list(outcome.tied)} {verb} the best, {outcome.best}, within {margin}")
     if outcome.worse:
-        parts.append(f"{say_list(outcome.worse)} {'is' if len(outcome.worse) == 1 else 'are'} worse")
+        parts.append(_worse(outcome, margin))
     if outcome.undecided:
         parts.append(f"{say_list(outcome.undecided)} undecided{_remedy(outcome, margin)}")
     return f"How sure: {'; '.join(parts)}."
@@ -89,6 +89,15 @@ def _edge(outcome: Outcome) -> str:
     if {"smallest", "largest"} <= set(outcome.reasons):
         return "it is the only size tried"
     return f"the only best size, {outcome.best}, is the {outcome.reasons[0]} tried"
+
+
+def _worse(outcome: Outcome, margin: str) -> str:
+    words = f"{say_list(outcome.worse)} {'is' if len(outcome.worse) == 1 else 'are'} worse"
+    slightly = outcome.worse_within_margin
+    if not slightly:
+        return words
+    which = "" if slightly == outcome.worse else f"{say_list(slightly)} "
+    return f"{words} ({which}by less than {margin})"
 
 
 def _remedy(outcome: Outcome, margin: str) -> str:

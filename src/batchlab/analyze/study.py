@@ -214,6 +214,7 @@ def _flags(study: _Study, size: int, outcome: Outcome) -> tuple[str, ...]:
         "best": is_best,
         "undecided": size in outcome.undecided,
         "worse": size in outcome.worse and size not in study.diverged,
+        "within_margin": size in outcome.worse_within_margin,
         "diverged": size in study.diverged,
         "at_edge": study.rates[size].at_edge,
         "too_few_seeds": len(study.confirmed[size]) < 3,

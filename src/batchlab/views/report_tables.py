@@ -24,6 +24,7 @@ from batchlab.views.wording import (
 Column = tuple[str, bool, Sequence["Cell"]]
 
 FLAG_WORDS = {
+    "within_margin": "by less than the margin",
     "at_edge": "learning rate at the edge of the search",
     "too_few_seeds": "too few seeds for an interval",
     "diverged": "some trials diverged",
