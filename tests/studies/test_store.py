@@ -106,10 +106,10 @@ setting = st.booleans() | counts | st.floats(allow_nan=False, allow_infinity=Fal
 results = st.builds(
     TrialResult,
     settings=st.builds(
-        lambda rate, items, name: replace(SETTINGS, learning_rate=rate, optimizer_settings=items, data_dir=name),
+        lambda rate, items, name: replace(SETTINGS, learning_rate=rate, optimizer_settings=items, workload=name),
         any_float,
         st.lists(st.tuples(st.text(max_size=5), setting), max_size=3).map(tuple),
-        st.none() | st.text(max_size=5),
+        st.text(max_size=5),
     ),
     status=st.sampled_from(["done", "diverged", "failed"]),
     curve=st.builds(Curve, numbers, numbers, columns, columns, columns, columns),

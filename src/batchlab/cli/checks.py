@@ -13,7 +13,18 @@ from batchlab.studies.executors import available_cores
 from batchlab.studies.store import IN_MEMORY, open_store, store_path
 from batchlab.workloads import builtin_names
 
-NEEDED = ("torch", "numpy", "scipy", "scikit-learn", "sqlalchemy", "cloudpickle", "rich", "jinja2", "plotly")
+NEEDED = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "sqlalchemy",
+    "cloudpickle",
+    "rich",
+    "jinja2",
+    "markupsafe",
+    "plotly",
+)
 OPTIONAL = ("pandas",)
 GIB = 2**30
 
