@@ -192,3 +192,16 @@ def test_the_control_of_equal_arms_goes_through_the_same_search() -> None:
     assert [row.micro_batch_size for row in findings.batch_sizes] == [32] * 5
     assert findings.learning_rate_exponent is None
     assert len({row.learning_rate for row in findings.batch_sizes}) > 1
+
+
+def test_step_times_of_a_busy_machine_are_called_unsure() -> None:
+    quiet = record(lr_mode="fixed")
+    busy = dataclasses.replace(
+        quiet, step_times=tuple(dataclasses.replace(t, low_s=1e-3, high_s=3e-3) for t in quiet.step_times)
+    )
+    calm = dataclasses.replace(
+        quiet, step_times=tuple(dataclasses.replace(t, low_s=1e-3, high_s=1e-3) for t in quiet.step_times)
+    )
+    said = "Step times varied by up to a factor of 3 between quartiles"
+    assert any(note.startswith(said) for note in analyze_study(busy).notes)
+    assert not any(note.startswith("Step times varied") for note in analyze_study(calm).notes)

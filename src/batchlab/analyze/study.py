@@ -26,6 +26,8 @@ from batchlab.analyze.wording import within_range
 from batchlab.numerics.intervals import t_interval
 from batchlab.records import StudyRecord, StudySpec, TrialResult
 
+QUIET_SPREAD = 1.3
+
 Confirmed = Mapping[int, Sequence[TrialResult]]
 
 
@@ -262,6 +264,12 @@ def _notes(study: _Study, others: Mapping[str, Answer | None], *, n_left_out: in
         notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
     if others["seconds"] is None:
         notes.append("No comparison under equal time: step times have not been measured.")
+    spread = max((one.high_s / one.low_s for one in study.record.step_times), default=1.0)
+    if spread > QUIET_SPREAD:
+        notes.append(
+            f"Step times varied by up to a factor of {spread:.2g} between quartiles: something else used the machine "
+            "while they were measured, and seconds are unsure."
+        )
     if not info.n_test:
         notes.append("The workload has no test set.")
     return tuple(notes)

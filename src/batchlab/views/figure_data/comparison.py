@@ -105,6 +105,7 @@ def _metric_caption(findings: StudyFindings) -> str:
     sentences = [f"Mean validation {metric.name} of {seeds_words(findings)}"]
     if any(row.valid_metric.low is not None for row in rows):
         sentences[0] += f"; bars: {interval_words(findings)}"
+        sentences.append("Sizes are compared seed by seed, so bars that overlap can still differ")
     without = tuple(row.batch_size for row in rows if mean_of(row.valid_metric) and row.valid_metric.low is None)
     if without:
         sentences.append(f"No interval at {say_list(without)}: fewer than 3 seeds")
