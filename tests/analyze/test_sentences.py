@@ -68,8 +68,11 @@ def test_the_two_sentences_of_each_verdict(found: Outcome, first: str, second: s
 def test_one_seed_of_one_size_is_a_sentence_too() -> None:
     found = Outcome("underpowered", 64, Interval(0.021, None, None), 0.9, 1)
     sentence = answer_sentence(found, Recommended(64, 0.1, ""), METRIC)
-    assert sentence == "Use batch size 64 with learning rate 0.1: its validation error of 2.10% is the best measured."
-    assert confidence_sentence(found, METRIC, 0.95) == "How sure: 1 paired seed a size, too few for an interval."
+    assert sentence == (
+        "Use batch size 64 with learning rate 0.1 for now: its validation error of 2.10% is the best measured, on too "
+        "few seeds to compare."
+    )
+    assert confidence_sentence(found, METRIC, 0.95) == "How sure: 1 seed a size, too few for an interval."
 
 
 def test_undecided_sizes_are_not_recommended_however_cheap() -> None:

@@ -117,7 +117,9 @@ def test_training_that_diverges_everywhere_has_no_answer() -> None:
         run_study(spec(), INFO, name="s", store=MemoryStore(), executor=executor, progress=Quiet())
     ).answer
     assert answer.verdict == "no-signal"
-    assert answer.sentence == "No batch size can be recommended: training diverged at every one of them."
+    assert answer.sentence == (
+        "No batch size can be recommended: training diverged at all of them; try smaller learning rates."
+    )
 
 
 def test_trials_of_an_earlier_version_of_the_workload_are_left_out() -> None:

@@ -165,7 +165,7 @@ def test_inputs_the_model_does_not_take_are_named():
     assert message_of(tiny_classifier(model=nn.Linear(7, 3))) == (
         "Workload 'tiny', training data: the model must take inputs of shape (2, 4) (float32), but raised "
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x4 and 7x3); "
-        "give it inputs of the shape and dtype it is made for."
+        "mend the model, or give it the inputs it is made for."
     )
 
 
@@ -178,9 +178,9 @@ def test_outputs_that_do_not_fit_the_loss_are_named():
 
 
 def test_a_label_out_of_range_is_named():
-    assert message_of(tiny_classifier(model=nn.Linear(4, 1), test=(np.zeros((3, 4)), np.full(3, 5)))).startswith(
-        "Workload 'tiny', training data: the loss must take outputs of shape (2, 1) (float32) and targets of shape "
-        "(2,) (int64), but cross_entropy raised IndexError: Target "
+    assert message_of(tiny_classifier(model=nn.Linear(4, 1))) == (
+        "Workload 'tiny', training data: class labels must lie between 0 and 0, as the model has 1 outputs, but lie "
+        "between 0 and 2; number the classes from 0, or give the model more outputs."
     )
 
 
@@ -237,4 +237,39 @@ def test_data_that_do_not_follow_from_the_seed_are_named():
     assert message_of(workload) == (
         "Workload 'mine': `draw(seed)` must give the same data for the same seed, but gave others the second time; "
         "take all its randomness from the seed."
+    )
+
+
+def refused(**changes):
+    with pytest.raises(WorkloadError) as caught:
+        inspect_workload(tiny_classifier(**changes), "tiny")
+    return str(caught.value)
+
+
+def test_labels_that_do_not_start_at_zero_are_told_by_their_range():
+    inputs, targets = tiny_classifier().splits(0).train
+    assert refused(train=(inputs, targets + 1)).endswith(
+        f"class labels must lie between 0 and {N_CLASSES - 1}, as the model has {N_CLASSES} outputs, but lie between "
+        f"1 and {N_CLASSES}; number the classes from 0, or give the model more outputs."
+    )
+
+
+def test_the_default_metric_refuses_targets_that_are_no_classes():
+    inputs, targets = tiny_classifier().splits(0).train
+    message = refused(
+        train=(inputs, targets.float().reshape(-1, 1)), loss=lambda outputs, wanted: (outputs - wanted).square().mean()
+    )
+    assert "the metric 'error' compares class indices, one an example, but the targets are of shape" in message
+    assert message.endswith("pass `metric=Metric(name, function)` that fits them.")
+
+
+def test_a_metric_without_a_return_value_is_no_number():
+    message = refused(metric=Metric("nothing", lambda outputs, targets: None))
+    assert "the metric must be one number, the mean over the batch, but <lambda> returned type NoneType" in message
+
+
+def test_a_model_with_nothing_to_train_is_refused():
+    assert refused(model=lambda: nn.Linear(N_INPUTS, N_CLASSES).requires_grad_(False)).endswith(
+        "the model must have parameters to train, but none has `requires_grad`; make them nn.Parameter, or unfreeze "
+        "some."
     )

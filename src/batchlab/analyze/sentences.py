@@ -43,7 +43,10 @@ def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: M
     if recommended.batch_size != outcome.best:
         return f"{use}: {recommended.why} (validation {metric.name} {value} at {outcome.best}){rest}."
     if outcome.verdict == "underpowered":
-        return f"{use}: its validation {metric.name} of {value} is the best measured{rest}."
+        measured = f"its validation {metric.name} of {value} is the best measured"
+        if outcome.n_seeds < FEWEST_SEEDS:
+            use, rest = f"{use} for now", ", on too few seeds to compare"
+        return f"{use}: {measured}{rest}."
     return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
 
 
@@ -51,7 +54,7 @@ def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> s
     """Return how sure the answer is: seeds, interval, who ties, who is worse, and what would settle the rest."""
     if outcome.best_value is None:
         return "How sure: nothing could be compared."
-    parts = [f"{outcome.n_seeds} paired seed{'s' * (outcome.n_seeds != 1)} a size"]
+    parts = [f"{outcome.n_seeds} paired seeds a size" if outcome.n_seeds > 1 else "1 seed a size"]
     interval = within_range(metric.name, outcome.best_value)
     if interval.low is not None and interval.high is not None:
         low, high = (say_metric(metric.name, value) for value in (interval.low, interval.high))
@@ -75,7 +78,7 @@ def _nothing_recommended(outcome: Outcome, metric: MetricInfo) -> str:
     if outcome.verdict != "no-signal":
         return "No answer yet: no batch size has been confirmed at its learning rate."
     if outcome.best_value is None or outcome.baseline is None:
-        return "No batch size can be recommended: training diverged at every one of them."
+        return "No batch size can be recommended: training diverged at all of them; try smaller learning rates."
     value, baseline = (say_metric(metric.name, x) for x in (outcome.best_value.mean, outcome.baseline))
     return (
         f"No batch size can be recommended: at none is the validation {metric.name} ({value} at best) shown to be "
@@ -102,7 +105,7 @@ def _worse(outcome: Outcome, margin: str) -> str:
 
 def _remedy(outcome: Outcome, margin: str) -> str:
     if outcome.n_seeds < FEWEST_SEEDS:
-        return f"; fewer than {FEWEST_SEEDS} seeds show no difference"
+        return f"; with {FEWEST_SEEDS} seeds or more they can be compared"
     if outcome.seeds_needed is None:
         return f" within {margin}; more tuning seeds would settle it, not more seeds"
     return f"; about {outcome.seeds_needed} seeds would settle it within {margin}"

@@ -262,7 +262,9 @@ def _notes(study: _Study, others: Mapping[str, Answer | None], *, n_left_out: in
         )
     if n_left_out:
         notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
-    if others["seconds"] is None:
+    if not study.alive and study.diverged:
+        notes.append("No comparison under other budgets: training diverged at every batch size.")
+    elif others["seconds"] is None:
         notes.append("No comparison under equal time: step times have not been measured.")
     spread = max((one.high_s / one.low_s for one in study.record.step_times), default=1.0)
     if spread > QUIET_SPREAD:

@@ -167,8 +167,9 @@ def _stopped(drive: _Drive) -> StudyInterrupted:
 def _how_to_go_on(drive: _Drive) -> str:
     if drive.spec.workload.startswith(LIVE_PREFIX):
         return "go on by calling `batchlab.study` again with the same arguments"
-    is_default = drive.store.url in (IN_MEMORY, f"sqlite:///{store_path(DEFAULT_STORE)}")
-    store = "" if is_default else f" --store {shlex.quote(drive.store.url)}"
+    place = drive.store.url.removeprefix("sqlite:///")
+    is_default = place in (IN_MEMORY, str(store_path(DEFAULT_STORE)))
+    store = "" if is_default else f" --store {shlex.quote(place)}"
     return f"go on with `batchlab resume {shlex.quote(drive.name)}{store}`"
 
 

@@ -4,14 +4,14 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from torch import Tensor, nn
 
 from batchlab.errors import WorkloadError
 from batchlab.records import Setting, WorkloadInfo
-from batchlab.workload import Splits, Workload, check_splits
+from batchlab.workload import Splits, Workload, accuracy_rate, check_splits, cross_entropy, error_rate
 from batchlab.workloads.arrays import SPLIT_WORDS, Pair
 
 SEED = 0
@@ -82,6 +82,11 @@ def _seeded_model(workload: Workload) -> nn.Module:
 
 
 def _checked_fingerprint(workload: Workload, splits: Splits, model: nn.Module) -> str:
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise WorkloadError(
+            f"Workload {workload.name!r}: the model must have parameters to train, but none has `requires_grad`; make "
+            "them nn.Parameter, or unfreeze some."
+        )
     facts = [*_weight_facts(model), *_data_facts(splits)]
     for split in SPLIT_WORDS:
         pair = getattr(splits, split)
@@ -103,10 +108,30 @@ def _check_fit(workload: Workload, model: nn.Module, pair: Pair, split: str) -> 
     except Exception as cause:
         raise WorkloadError(
             f"{where}the model must take inputs of {_shape(inputs)}, but raised {_told(cause)}; "
-            "give it inputs of the shape and dtype it is made for."
+            "mend the model, or give it the inputs it is made for."
         ) from cause
+    if workload.loss is cross_entropy or workload.metric.function in (error_rate, accuracy_rate):
+        _check_classes(workload, outputs, pair[1], where)
     _check_is_mean(workload, "loss", (outputs, targets), where)
     _check_is_mean(workload, "metric", (outputs, targets), where)
+
+
+def _check_classes(workload: Workload, outputs: Any, targets: Tensor, where: str) -> None:
+    """Check what cross entropy, error and accuracy need: class indices, one an example, each with an output."""
+    part = "loss" if workload.loss is cross_entropy else "metric"
+    if part == "metric" and (targets.ndim != 1 or targets.is_floating_point()):
+        raise WorkloadError(
+            f"{where}the metric {workload.metric.name!r} compares class indices, one an example, but the targets are "
+            f"of {_shape(targets)}; pass `metric=Metric(name, function)` that fits them."
+        )
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or targets.ndim != 1 or targets.is_floating_point():
+        return
+    low, high, n_classes = int(targets.min()), int(targets.max()), outputs.shape[1]
+    if low < 0 or high >= n_classes:
+        raise WorkloadError(
+            f"{where}class labels must lie between 0 and {n_classes - 1}, as the model has {n_classes} outputs, but "
+            f"lie between {low} and {high}; number the classes from 0, or give the model more outputs."
+        )
 
 
 def _check_is_mean(workload: Workload, part: str, arguments: tuple[Any, Tensor], where: str) -> None:
@@ -133,7 +158,7 @@ def _number(workload: Workload, part: str, arguments: tuple[Any, ...], where: st
             f"{where}the {part} must take {shapes}, but {_name(function)} raised {_told(cause)}; "
             f"change the model's outputs, the targets or the {part} so that they fit."
         ) from cause
-    if torch.as_tensor(value).numel() != 1:
+    if not isinstance(value, (Tensor, SupportsFloat)) or torch.as_tensor(value).numel() != 1:
         raise WorkloadError(
             f"{where}the {part} must be one number, the mean over the batch, but {_name(function)} returned "
             f"{_shape(value)} for {shapes}; take the mean."
