@@ -2,7 +2,8 @@
 
     python benchmarks/kill_resume.py --kills 10
 
-The moments are uniform over twice the share of an undisturbed run's time that one attempt may expect. At the end
+The moments are uniform, from about when the first trials can have finished to a sixth of an undisturbed run later.
+At the end
 there must be one result per trial, none lost, and the answer of a run that nothing disturbed.
 """
 
@@ -21,7 +22,8 @@ from typing import Any
 
 from evidence import write_evidence
 
-STUDY = ["digits-mlp", "--epochs", "20", "--seeds", "10", "--json", "--quiet"]
+START_UP_S = 4.0
+STUDY = ["digits-mlp", "--epochs", "20", "--seeds", "20", "--json", "--quiet"]
 
 
 def command(store: Path) -> list[str]:
@@ -81,7 +83,7 @@ def main() -> None:
         expected, seconds = undisturbed(calm)
         left: list[int] = []
         while len(left) < asked.kills:
-            count = killed_after(store, 2 + draw.uniform(0, seconds / 5))
+            count = killed_after(store, draw.uniform(START_UP_S, START_UP_S + seconds / 6))
             if count is None:
                 break
             left.append(count)
