@@ -3,8 +3,7 @@
     python benchmarks/kill_resume.py --kills 10
 
 The moments are uniform, from about when the first trials can have finished to a sixth of an undisturbed run later.
-At the end
-there must be one result per trial, none lost, and the answer of a run that nothing disturbed.
+At the end there must be one result per trial, none lost, and the answer of a run that nothing disturbed.
 """
 
 import argparse
