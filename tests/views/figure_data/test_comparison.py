@@ -55,9 +55,9 @@ def test_the_title_says_what_was_found(case, title):
 
 def test_the_caption_states_seeds_interval_margin_test_and_baseline():
     assert metric_by_batch_size(findings_cases.resolved()).caption == (
-        "Mean validation error of 5 seeds; bars: 95% t interval over seeds. Green band: the best mean ± the margin of "
-        "0.5 points. Gray dashes: test, shown beside and never used to decide. Ring: recommended. A constant guess has "
-        "90.00%."
+        "Mean validation error of 5 seeds; bars: 95% t interval over seeds. Sizes are compared seed by seed, so bars "
+        "that overlap can still differ. Green band: the best mean ± the margin of 0.5 points. Gray dashes: test, shown "
+        "beside and never used to decide. Ring: recommended. A constant guess has 90.00%."
     )
 
 
