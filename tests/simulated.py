@@ -34,7 +34,7 @@ INFO = WorkloadInfo(
     optimizer="sgd",
     optimizer_settings=(("lr", 0.1), ("momentum", 0.9)),
     default_batch_size=32,
-    default_epochs=4,
+    default_epochs=4.0,
     redraws=True,
 )
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import simulated
 from batchlab.errors import StoreError, StudyNotFound, StudyRunning
 from batchlab.records import (
     Budget,
@@ -15,7 +16,6 @@ from batchlab.records import (
     StudySpec,
     TrialResult,
     TrialSettings,
-    WorkloadInfo,
     identity,
     to_json,
 )
@@ -31,25 +31,7 @@ SPEC = StudySpec(
     optimizer="sgd",
     optimizer_settings=(("momentum", 0.9), ("nesterov", True)),
 )
-INFO = WorkloadInfo(
-    name="digits-mlp",
-    reference="digits-mlp",
-    fingerprint="f00",
-    n_train=1078,
-    n_valid=359,
-    n_test=360,
-    n_parameters=4810,
-    metric="error",
-    higher_is_better=False,
-    margin=0.005,
-    margin_is_relative=False,
-    unit="example",
-    optimizer="sgd",
-    optimizer_settings=(("lr", 0.01),),
-    default_batch_size=32,
-    default_epochs=20.0,
-    redraws=True,
-)
+INFO = replace(simulated.INFO, name="digits-mlp", reference="digits-mlp")
 SETTINGS = TrialSettings(
     workload="digits-mlp",
     fingerprint="f00",

@@ -88,7 +88,7 @@ def choose_learning_rates(responses: Mapping[int, Response], level: float = 0.95
         size: fit_lr_response(response.learning_rates, response.valid_loss, level=level)
         for size, response in responses.items()
     }
-    usable = [size for size, fit in fits.items() if fit.best is not None and math.isfinite(fit.best)]
+    usable = [size for size, fit in fits.items() if math.isfinite(fit.best)]
     positions = numpy.log2(usable)
     smoothed, variances = smooth_optima(
         positions,

@@ -107,10 +107,11 @@ def _prepare(record: StudyRecord) -> _Study:
         )
         for size, found in results_by_arm(spec, trials, "confirm").items()
     }
+    untrainable = _untrainable(spec, tuning, rates, confirmed)
     diverged = tuple(
         size
         for size, found in confirmed.items()
-        if any(one.status == "diverged" for one in found) or size in _untrainable(spec, tuning, rates, confirmed)
+        if size in untrainable or any(one.status == "diverged" for one in found)
     )
     times = {one.batch_size: one.median_s for one in record.step_times}
     step_times = {size: times[at] for size in spec.batch_sizes if (at := spec.same_batch_size or size) in times}
