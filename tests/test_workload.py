@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from batchlab.errors import WorkloadError
 from batchlab.workload import Metric, Splits, Workload, accuracy, check_splits, cross_entropy, error
@@ -48,16 +49,27 @@ def test_a_read_only_array_is_copied_without_a_warning():
 @pytest.mark.parametrize(
     ("data", "came"),
     [
-        (5, "is int"),
-        ((1, 2, 3), "is 3 items"),
-        (([1.0], [2]), "is list and list"),
-        ((np.array(["a"]), np.zeros(1)), "is <U1 array and float64 array"),
+        (5, "of type int, which lacks `__len__` or `__getitem__`; collect the examples into tensors"),
+        (([1.0], [2]), "list and list; collect the examples into tensors"),
+        ((np.array(["a"]), np.zeros(1)), "<U1 array and float64 array; collect the examples into tensors"),
+        (
+            {"train": TensorDataset(torch.zeros(3))},
+            "a dictionary of datasets; pass one of them, as in data['train']",
+        ),
+        (
+            DataLoader(TensorDataset(torch.zeros(3))),
+            "a DataLoader, which has a batch size of its own; pass its `.dataset`, and its `collate_fn` as `collate`",
+        ),
+        (
+            (number for number in range(3)),
+            "of type generator, which cannot be read in random order; give it `__getitem__`",
+        ),
     ],
 )
-def test_data_that_are_no_pair_are_named(data, came):
+def test_data_that_are_none_are_named(data, came):
     assert message_of(lambda: tiny_classifier(valid=data)) == (
-        f"Workload 'tiny': `valid` must be a pair (inputs, targets) of tensors or numeric arrays, but {came}; "
-        "collect the examples into two tensors first."
+        "Workload 'tiny': `valid` must be (inputs, targets), a dictionary of tensors or arrays, or a map-style dataset, "
+        f"but is {came}."
     )
 
 
@@ -94,7 +106,7 @@ def test_a_draw_that_returns_something_else_is_named():
     workload = Workload("mine", nn.Identity(), draw=lambda seed: (PAIR, PAIR))
     assert message_of(lambda: workload.splits(0)) == (
         "Workload 'mine': `draw(seed)` must return Splits(train, valid, test), but returned tuple; "
-        "wrap its pairs in batchlab.workload.Splits."
+        "wrap its parts in batchlab.workload.Splits."
     )
 
 
@@ -105,7 +117,7 @@ def test_a_draw_that_returns_something_else_is_named():
             "train",
             (torch.zeros(4, 2), torch.zeros(3)),
             "Workload 'tiny': training inputs and targets must have the same length, but there are 4 inputs and "
-            "3 targets; give each example one target.",
+            "3 targets; give each example one of both.",
         ),
         (
             "valid",

@@ -19,7 +19,7 @@ Record = TypeVar("Record")
 Setting = bool | int | float | str | tuple[float, ...]
 Settings = tuple[tuple[str, Setting], ...]
 
-ENGINE = "reference/1"
+ENGINE = "reference/2"
 LIVE_PREFIX = "object:"
 
 
@@ -47,7 +47,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadInfo:
-    """What a study must know of a workload without loading it; `reference` is how a worker finds it."""
+    """What a study must know of a workload without loading it; `reference` is how a worker finds it.
+
+    `n_train` counts the examples of an epoch. `notes` are sentences that whoever reads an answer should know, and
+    `batch_norm` is the name of a module that looks at the whole batch, if there is one.
+    """
 
     name: str
     reference: str
@@ -66,7 +70,17 @@ class WorkloadInfo:
     default_batch_size: int
     default_epochs: float
     redraws: bool
+    notes: tuple[str, ...] = ()
+    batch_norm: str | None = None
     format: str = "batchlab.workload/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The setting in use today, which a study compares with the best it finds."""
+
+    batch_size: int
+    learning_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,8 @@ class StudySpec:
     device: str = "cpu"
     data_dir: str | None = None
     same_batch_size: int | None = None
+    micro_batch_size: int | None = None
+    current: Current | None = None
     format: str = "batchlab.spec/1"
 
 
@@ -105,7 +121,8 @@ class TrialSettings:
 
     `workload` is the workload's name: where its file or its data lie has no part in what a trial does. `seed` counts
     the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
-    only the data order. Tuning trials (`purpose` tune) never see test data.
+    only the data order. Tuning trials (`purpose` tune) never see test data. `micro_batch_size` is the most examples of
+    one forward pass; None is all of a batch, or as many as memory holds.
     """
 
     workload: str
@@ -124,6 +141,7 @@ class TrialSettings:
     purpose: str
     device: str
     engine: str = ENGINE
+    micro_batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +166,8 @@ class TrialResult:
 
     `status` is done, diverged (loss not finite; the curve ends there) or failed (`message` says why). `baseline_metric`
     is the validation metric of the best constant predictor. Train and test values exist for confirmed trials only.
-    `seconds` is what the trial cost, not how fast a step is.
+    `seconds` is what the trial cost, not how fast a step is; `loading_s` of them were spent waiting for training data.
+    `micro_batch_size` is how many examples went through the model at once; 0 where it is not known.
     """
 
     settings: TrialSettings
@@ -167,6 +186,8 @@ class TrialResult:
     host: str
     versions: tuple[tuple[str, str], ...]
     message: str = ""
+    micro_batch_size: int = 0
+    loading_s: float = 0.0
     format: str = "batchlab.trial/1"
 
 

@@ -1,72 +1,45 @@
 """What is trained: the `Workload` a user brings and its `Metric`; `load_workload` finds one by reference."""
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 from batchlab.errors import WorkloadError
-from batchlab.workloads.arrays import Pair, as_pair, check_pair
+from batchlab.workloads.arrays import check_arrays, check_not_empty
+from batchlab.workloads.choices import NAMED_OPTIMIZERS, autocast_of, check_choices, check_sources, complete_settings
+from batchlab.workloads.datasets import Collate, as_split, cached, is_arrays
+from batchlab.workloads.metrics import Metric, accuracy, accuracy_rate, cross_entropy, error, error_rate
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+__all__ = [
+    "Metric",
+    "Splits",
+    "Workload",
+    "accuracy",
+    "accuracy_rate",
+    "check_splits",
+    "cross_entropy",
+    "error",
+    "error_rate",
+    "load_workload",
+]
 
-DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {"sgd": {"lr": 0.05, "momentum": 0.9}}
-OTHER_SETTINGS = {"lr": 1e-3}
-
-
-def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross entropy of logits `outputs` (n, classes) and class indices `targets` (n,), in nats."""
-    return nn.functional.cross_entropy(outputs, targets)
-
-
-def error_rate(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the share of examples whose largest of `outputs` (n, classes) is not at `targets` (n,)."""
-    return (outputs.argmax(dim=1) != targets).float().mean()
-
-
-def accuracy_rate(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the share of examples whose largest of `outputs` (n, classes) is at `targets` (n,)."""
-    return (outputs.argmax(dim=1) == targets).float().mean()
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What decides: `function(outputs, targets)`, a mean over the batch.
-
-    Args:
-        name: as printed; "error" and "accuracy" are shown in per cent.
-        function: outputs and targets of a batch in, the mean over its examples out.
-        higher_is_better: the direction.
-        margin: the difference that would not matter, in the metric's unit; None is 1 % of the best value.
-    """
-
-    name: str
-    function: LossFunction
-    higher_is_better: bool = False
-    margin: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.margin is not None and not self.margin > 0:
-            raise WorkloadError(
-                f"The margin of metric {self.name!r} must be above 0, but is {self.margin:g}; "
-                "use the difference that would not matter, or None for 1 % of the best value."
-            )
-
-
-error = Metric("error", error_rate, margin=0.005)
-accuracy = Metric("accuracy", accuracy_rate, higher_is_better=True, margin=0.005)
+LossFunction = Callable[..., Any]
+Step = Callable[[nn.Module, Any], tuple[Tensor, Any]]
+Sampler = Callable[[Any, Generator], Iterable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The (inputs, targets) of one trial; `test` may be None."""
+    """The data of one trial, each part as in `Workload`; `test` may be None."""
 
-    train: Pair
-    valid: Pair
-    test: Pair | None = None
+    train: Any
+    valid: Any
+    test: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,15 +50,28 @@ class Workload:
         name: as printed.
         model: a callable that makes a fresh module (called under the trial's seed), or a module, which is copied:
             every trial then starts from its weights, and seeds vary the data order only.
-        train, valid, test: (inputs, targets), tensors or arrays; the first dimension counts examples. Here, when the
-            workload is made, floating arrays become float32 and integer arrays int64; tensors keep their dtype.
+        train, valid, test: (inputs, targets) or a dictionary, of tensors or arrays whose first dimension counts the
+            examples; or any map-style dataset. Here, when the workload is made, floating arrays become float32 and
+            integer arrays int64; tensors keep their dtype.
         loss: `loss(outputs, targets)`, a mean over the batch.
-        metric: what decides, on validation data.
-        optimizer: its name, such as "sgd" or "adam".
+        step: `step(model, batch) -> (loss_sum, count)` instead of `loss`, for batches of any shape, models with a loss
+            of their own, and means over tokens rather than examples. Steps follow the gradient of loss_sum / count.
+        collate: makes a batch of a list of items, as for padding; torch's default otherwise. For datasets.
+        metric: what decides, on validation data; beside a `step` the loss itself unless said otherwise.
+        optimizer: a name (sgd, adam, adamw, rmsprop, adagrad), a torch class, or `(params, settings) -> Optimizer`,
+            whose first argument is the model instead where it is called `model`. Parameter groups keep the ratio of
+            their learning rates.
         optimizer_settings: torch's own keys; without "lr" the family's default is added.
+        autocast: "bfloat16" or "float16" for mixed precision; float16 comes with loss scaling.
+        clip_norm: gradients are clipped to this norm, over all parameters, before each step.
         unit: what one example is called.
+        sampler: `sampler(train, generator) -> indices` of one epoch; a permutation otherwise.
+        num_workers: loader processes a trial reads a dataset with, as in a DataLoader.
+        cache: read a dataset once and keep it in memory; refused where items are random.
+        evaluation_batch_size: examples per forward pass in evaluations.
         draw: `draw(seed) -> Splits` instead of train, valid and test: every seed has data of its own.
-        baseline: what a trained model has to beat, "constant" (the best constant outputs) or "initial".
+        baseline: what a trained model has to beat, "constant" (the best constant outputs) or "initial" (the model it
+            started from; always so beside a `step`).
         default_batch_size, default_epochs: where nothing else was asked for.
 
     >>> import torch
@@ -101,36 +87,76 @@ class Workload:
     test: Any = None
     _: KW_ONLY
     loss: LossFunction = cross_entropy
+    step: Step | None = None
+    collate: Collate | None = None
     metric: Metric = error
-    optimizer: str = "sgd"
+    optimizer: str | Callable[..., Optimizer] = "sgd"
     optimizer_settings: Mapping[str, Any] | None = None
+    autocast: Any = None
+    clip_norm: float | None = None
     unit: str = "example"
+    sampler: Sampler | None = None
+    num_workers: int = 0
+    cache: bool = False
+    evaluation_batch_size: int | None = None
     draw: Callable[[int], Splits] | None = None
     baseline: str = "constant"
     default_batch_size: int = 32
     default_epochs: float = 10
 
+    _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
     def __post_init__(self) -> None:
-        _check_sources(self)
-        _check_choices(self)
+        check_sources(self)
+        check_choices(self)
+        if self.step is not None:
+            object.__setattr__(self, "baseline", "initial")
+            if self.metric is error:
+                object.__setattr__(self, "metric", Metric("loss", self.step))
+        object.__setattr__(self, "autocast", autocast_of(self))
         for split in ("train", "valid", "test"):
             data = getattr(self, split)
             if data is not None:
-                object.__setattr__(self, split, as_pair(data, self.name, split))
-        object.__setattr__(self, "optimizer_settings", _complete_settings(self))
+                object.__setattr__(self, split, as_split(data, self.name, split, collate=self.collate))
+        object.__setattr__(self, "optimizer_settings", complete_settings(self))
+
+    @property
+    def optimizer_name(self) -> str:
+        """Return the optimizer's short name, or that of the class or function the user gave.
+
+        >>> import torch
+        >>> data = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
+        >>> Workload("mine", nn.Identity(), data, data, optimizer=torch.optim.AdamW).optimizer_name
+        'adamw'
+        """
+        if isinstance(self.optimizer, str):
+            return self.optimizer
+        short = (name for name, kind in NAMED_OPTIMIZERS.items() if kind is self.optimizer)
+        return next(short, str(getattr(self.optimizer, "__name__", type(self.optimizer).__name__)))
 
     def splits(self, seed: int) -> Splits:
         """Return the data of the trials with this seed; without `draw` they are the same for all seeds."""
         if self.draw is None:
-            return Splits(self.train, self.valid, self.test)
+            return Splits(*(self._kept(split) for split in ("train", "valid", "test")))
         drawn = self.draw(seed)
         if not isinstance(drawn, Splits):
             raise WorkloadError(
                 f"Workload {self.name!r}: `draw(seed)` must return Splits(train, valid, test), but returned "
-                f"{type(drawn).__name__}; wrap its pairs in batchlab.workload.Splits."
+                f"{type(drawn).__name__}; wrap its parts in batchlab.workload.Splits."
             )
-        test = None if drawn.test is None else as_pair(drawn.test, self.name, "test")
-        return Splits(as_pair(drawn.train, self.name, "train"), as_pair(drawn.valid, self.name, "valid"), test)
+        parts = (("train", drawn.train), ("valid", drawn.valid), ("test", drawn.test))
+        return Splits(
+            *(None if data is None else as_split(data, self.name, split, collate=self.collate) for split, data in parts)
+        )
+
+    def _kept(self, split: str) -> Any:
+        """Return the data of a split, from memory where the workload wants its datasets cached."""
+        data = getattr(self, split)
+        if data is None or not self.cache or is_arrays(data):
+            return data
+        if split not in self._read:
+            self._read[split] = cached(data, self.name, split, self.collate)
+        return self._read[split]
 
     def make_model(self) -> nn.Module:
         """Return a fresh model; its weights follow from torch's random state unless `model` is itself a module."""
@@ -146,11 +172,18 @@ class Workload:
 
 
 def check_splits(workload: Workload, splits: Splits) -> None:
-    """Raise a WorkloadError unless every split has examples, a target for each, and finite numbers only."""
+    """Raise a WorkloadError unless every split has examples, a target for each, and finite numbers only.
+
+    Of datasets only the length is looked at.
+    """
     for split in ("train", "valid", "test"):
-        pair = getattr(splits, split)
-        if pair is not None:
-            check_pair(pair, workload.name, split)
+        data = getattr(splits, split)
+        if data is None:
+            continue
+        if is_arrays(data):
+            check_arrays(data, workload.name, split)
+        else:
+            check_not_empty(len(data), workload.name, split)
 
 
 def load_workload(ref: str, *, data_dir: str | Path | None = None) -> Workload:
@@ -169,52 +202,3 @@ def load_workload(ref: str, *, data_dir: str | Path | None = None) -> Workload:
     from batchlab.workloads.loading import resolve
 
     return resolve(ref, None if data_dir is None else Path(data_dir))
-
-
-def _check_sources(workload: Workload) -> None:
-    given = [split for split in ("train", "valid", "test") if getattr(workload, split) is not None]
-    if workload.draw is not None and given:
-        raise WorkloadError(
-            f"Workload {workload.name!r} must have its data either in `train` and `valid` or from `draw`, but got "
-            f"`draw` and `{given[0]}`; leave one of them out."
-        )
-    missing = [split for split in ("train", "valid") if split not in given]
-    if workload.draw is None and missing:
-        raise WorkloadError(
-            f"Workload {workload.name!r} needs training and validation data, but `{missing[0]}` is missing; "
-            "pass `train` and `valid`, or `draw`."
-        )
-
-
-def _check_choices(workload: Workload) -> None:
-    if workload.baseline not in ("constant", "initial"):
-        raise WorkloadError(
-            f"Workload {workload.name!r}: `baseline` must be 'constant' or 'initial', but is {workload.baseline!r}; "
-            "use 'initial' where constant outputs mean nothing."
-        )
-    for part in ("default_batch_size", "default_epochs"):
-        if not getattr(workload, part) > 0:
-            raise WorkloadError(
-                f"Workload {workload.name!r}: `{part}` must be above 0, but is {getattr(workload, part)}; "
-                "leave it out to use the default."
-            )
-    for part in ("model", "loss", "metric"):
-        value = getattr(workload, part)
-        if not (isinstance(value, Metric) if part == "metric" else callable(value)):
-            wanted = "a batchlab.Metric" if part == "metric" else "callable"
-            raise WorkloadError(
-                f"Workload {workload.name!r}: `{part}` must be {wanted}, but is {type(value).__name__}; "
-                "see help(batchlab.Workload)."
-            )
-
-
-def _complete_settings(workload: Workload) -> dict[str, Any]:
-    defaults = DEFAULT_SETTINGS.get(workload.optimizer, OTHER_SETTINGS)
-    given = workload.optimizer_settings
-    settings = dict(defaults) if given is None else {"lr": defaults["lr"], **given}
-    if not settings["lr"] > 0:
-        raise WorkloadError(
-            f"Workload {workload.name!r}: the learning rate `lr` must be above 0, but is {settings['lr']}; "
-            "give the one you would start from."
-        )
-    return settings

@@ -9,26 +9,29 @@ from torch import nn
 
 from batchlab.train.baseline import baseline_metric, best_constant
 from batchlab.train.evaluation import evaluate
+from batchlab.train.reading import evaluation_batches
 from batchlab.workload import Metric, cross_entropy
 from cases import N_CLASSES, N_INPUTS, blobs, random_state, tiny_classifier, tiny_regression
 
 
 def baseline(workload, model=None) -> float:
-    return baseline_metric(workload, workload.splits(0), model or workload.make_model())
+    splits = workload.splits(0)
+    validation = evaluation_batches(workload, splits.valid)
+    return baseline_metric(workload, splits.train, model or workload.make_model(), validation)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=4, max_size=40).filter(lambda labels: len(set(labels)) == 3))
 def test_the_best_constant_of_cross_entropy_is_the_log_class_frequencies(labels):
     workload = tiny_classifier(train=(np.zeros((len(labels), N_INPUTS)), np.array(labels)))
-    found = best_constant(workload, workload.splits(0), workload.make_model())
+    found = best_constant(workload, workload.splits(0).train, workload.make_model())
     frequencies = np.bincount(labels) / len(labels)
     np.testing.assert_allclose(torch.log_softmax(found, dim=0).numpy(), np.log(frequencies), atol=2e-3)
 
 
 def test_the_best_constant_of_squared_error_is_the_mean():
     workload = tiny_regression()
-    found = best_constant(workload, workload.splits(0), workload.make_model())
+    found = best_constant(workload, workload.splits(0).train, workload.make_model())
     assert float(found) == pytest.approx(float(workload.train[1].mean()), abs=1e-4)
 
 
@@ -48,7 +51,7 @@ def test_sorted_training_data_give_all_their_classes(monkeypatch):
     monkeypatch.setattr("batchlab.train.baseline.MOST_TARGETS", 30)
     labels = np.repeat([0, 1, 2], [100, 100, 400])
     workload = tiny_classifier(train=(np.zeros((600, N_INPUTS)), labels))
-    found = best_constant(workload, workload.splits(0), workload.make_model())
+    found = best_constant(workload, workload.splits(0).train, workload.make_model())
     np.testing.assert_allclose(torch.softmax(found, dim=0).numpy(), [1 / 6, 1 / 6, 2 / 3], atol=0.02)
 
 
@@ -70,7 +73,10 @@ def refuses_constants(outputs, targets):
 def test_without_a_best_constant_the_baseline_is_the_untrained_model(change):
     workload = tiny_classifier(**change)
     model = workload.make_model()
-    assert baseline(workload, model) == evaluate(model, workload, workload.splits(0).valid)[1]
+    assert (
+        baseline(workload, model)
+        == evaluate(model, workload, evaluation_batches(workload, workload.splits(0).valid))[1]
+    )
 
 
 def test_the_model_is_left_as_found():
@@ -98,6 +104,6 @@ def test_outputs_of_any_shape_have_a_best_constant():
         train=(np.zeros((4, N_INPUTS)), targets),
         valid=(np.zeros((4, N_INPUTS)), targets),
     )
-    found = best_constant(workload, workload.splits(0), workload.make_model())
+    found = best_constant(workload, workload.splits(0).train, workload.make_model())
     np.testing.assert_allclose(found.numpy(), targets.mean(axis=0), atol=1e-3)
     assert baseline(workload) == pytest.approx(targets.var(axis=0).mean(), rel=1e-4)

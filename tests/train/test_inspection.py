@@ -12,7 +12,7 @@ from torch import nn
 from batchlab.errors import WorkloadError
 from batchlab.train.inspection import inspect_workload
 from batchlab.workload import Metric, Splits, Workload, accuracy, cross_entropy, error, load_workload
-from cases import N_CLASSES, N_INPUTS, blobs, random_state, tiny_classifier, tiny_regression, write_image_set
+from cases import N_CLASSES, N_INPUTS, blobs, mean_squared, random_state, tiny_classifier, tiny_regression, write_image_set
 
 
 def fingerprint(workload: Workload) -> str:
@@ -157,7 +157,7 @@ def test_what_trials_record_anyway_leaves_the_fingerprint_alone():
 def test_data_are_checked_first():
     assert message_of(tiny_classifier(train=(np.zeros((3, 4)), np.zeros(2)))) == (
         "Workload 'tiny': training inputs and targets must have the same length, but there are 3 inputs and 2 targets; "
-        "give each example one target."
+        "give each example one of both."
     )
 
 
@@ -170,10 +170,33 @@ def test_inputs_the_model_does_not_take_are_named():
 
 
 def test_outputs_that_do_not_fit_the_loss_are_named():
+    def picky_loss(outputs, targets):
+        if outputs.shape != targets.shape:
+            raise ValueError(f"{outputs.shape[1]} outputs for {targets.shape[1]} targets.")
+        return mean_squared(outputs, targets)
+
+    assert message_of(tiny_regression(loss=picky_loss, valid=(np.zeros((3, 4)), np.zeros((3, 7))))) == (
+        "Workload 'line', validation data: the loss must take outputs of shape (2, 1) (float32) and targets of shape "
+        "(2, 7) (float32), but picky_loss raised ValueError: 1 outputs for 7 targets; change the model's outputs, the "
+        "targets or the loss so that they fit."
+    )
+
+
+def test_labels_with_a_dimension_too_many_are_named():
     assert message_of(tiny_classifier(valid=(np.zeros((3, 4)), np.zeros((3, 1), dtype=int)))) == (
-        "Workload 'tiny', validation data: the loss must take outputs of shape (2, 3) (float32) and targets of shape "
-        "(2, 1) (int64), but cross_entropy raised RuntimeError: 0D or 1D target tensor expected, multi-target not "
-        "supported; change the model's outputs, the targets or the loss so that they fit."
+        "Workload 'tiny', validation data: class labels must be one number an example, but the targets are of shape "
+        "(3, 1) (int64); flatten them, as in targets.squeeze(1)."
+    )
+
+
+def test_a_model_that_returns_more_than_logits_is_named():
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    assert message_of(tiny_classifier(model=lambda: Pair(N_INPUTS, N_CLASSES))) == (
+        "Workload 'tiny', training data: the model must return the logits, one tensor, but returned a tuple of 2; return "
+        "the logits alone, or give a `loss` and a `metric` that take what it returns."
     )
 
 
@@ -222,8 +245,8 @@ def test_a_model_that_does_not_follow_from_the_seed_is_named():
         return made
 
     assert message_of(tiny_classifier(model=model)) == (
-        "Workload 'tiny': `model()` must give the same weights under the same torch.manual_seed, but gave others the "
-        "second time; take all its randomness from torch."
+        "Workload 'tiny': `model()` must give the same weights under the same seed, but gave others the second time; "
+        "take all its randomness from torch, NumPy or `random`."
     )
 
 

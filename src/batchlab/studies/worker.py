@@ -71,7 +71,7 @@ def _load(state: _State, key: str, source: WorkloadSource) -> None:
 def _inspect(state: _State, key: str, device: str) -> None:
     check_device(device)
     assert state.source is not None and state.workload is not None
-    info = inspect_workload(state.workload, state.source.reference)
+    info = inspect_workload(state.workload, state.source.reference, device)
     state.pipe.send(("info", key, info))
 
 

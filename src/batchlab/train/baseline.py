@@ -1,59 +1,77 @@
 """What a trained model has to beat: the best constant outputs, or the model it started from."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from batchlab.train.evaluation import evaluate, evaluation_mode
-from batchlab.workload import Splits, Workload
+from batchlab.train.evaluation import Batches, evaluate, evaluation_mode
+from batchlab.train.forward import loss_on
+from batchlab.train.reading import read_batch
+from batchlab.workload import Workload
+from batchlab.workloads.datasets import examples_in, is_arrays
 
-MOST_TARGETS = 10_000
+MOST_TARGETS, MOST_TARGETS_READ = 10_000, 1_000
 MOST_OUTPUTS = 10_000_000
 LARGEST_CONSTANT = 1e6
 
 
-def baseline_metric(workload: Workload, splits: Splits, model: nn.Module) -> float:
+def baseline_metric(
+    workload: Workload, train: Any, model: nn.Module, validation: Batches, device: str = "cpu"
+) -> float:
     """Return the validation metric of the constant outputs with the least training loss, the same for every example.
 
     With cross entropy the constants are the log class frequencies, with squared error the mean: the best that can be
-    done without looking at the inputs. Found by L-BFGS from zeros, over at most 10,000 training targets. Where the
-    workload says so, or the loss has no minimum over constants, it is the metric of `model` as it is instead.
+    done without looking at the inputs. Found by L-BFGS from zeros, over at most 10,000 training targets (1,000 of a
+    dataset). Where the workload says so, or the loss has no minimum over constants, it is the metric of `model` as it
+    is instead.
 
     Args:
         workload: its loss, metric and `baseline` count.
-        splits: of one trial; training and validation data are used.
+        train: the training data of the trial.
         model: untrained; shows the shape of one example's outputs. Left as found, in mode and weights.
+        validation: the validation data, in batches.
+        device: where the model is.
     """
-    best = None if workload.baseline == "initial" else best_constant(workload, splits, model)
+    best = None if workload.baseline == "initial" else best_constant(workload, train, model, device)
     subject = model if best is None else _Constant(best)
-    return evaluate(subject, workload, splits.valid)[1]
+    return evaluate(subject, workload, validation, device)[1]
 
 
-def best_constant(workload: Workload, splits: Splits, model: nn.Module) -> Tensor | None:
+def best_constant(workload: Workload, train: Any, model: nn.Module, device: str = "cpu") -> Tensor | None:
     """Return the outputs of one example, constant over examples, with the least training loss; None if there are none.
 
     None also where the loss is not a function of one output tensor: it then raises, whatever the exception.
     """
-    inputs, targets = splits.train
-    start = _zero_outputs(model, inputs)
-    if start is None:
-        return None
-    # Evenly spaced, so that data sorted by class give all their classes.
-    count = max(1, min(len(targets), MOST_TARGETS, MOST_OUTPUTS // max(1, start.numel())))
-    targets = targets[torch.linspace(0, len(targets) - 1, count, device=targets.device).round().long()]
     try:
-        found, gain = _minimize(workload, targets, start)
+        start = _zero_outputs(model, read_batch(workload, train, [0], device)[0])
+        if start is None:
+            return None
+        found, gain = _minimize(workload, _some_targets(workload, train, start.numel(), device), start)
     except Exception:
         return None
     bounded = math.isfinite(gain) and gain >= 0 and float(found.abs().max()) <= LARGEST_CONSTANT
     return found if bounded else None
 
 
+def _some_targets(workload: Workload, train: Any, n_outputs: int, device: str) -> Tensor:
+    """Return the targets of evenly spaced examples, so that data sorted by class give all their classes."""
+    n_train, most = examples_in(train), MOST_TARGETS if is_arrays(train) else MOST_TARGETS_READ
+    count = max(1, min(n_train, most, MOST_OUTPUTS // max(1, n_outputs)))
+    chosen = torch.linspace(0, n_train - 1, count).round().long()
+    if is_arrays(train):
+        targets: Tensor = train[1]
+        return targets[chosen.to(targets.device)].to(device)
+    read: Tensor = read_batch(workload, train, chosen.tolist(), device)[1]
+    return read
+
+
 @torch.enable_grad()
 def _minimize(workload: Workload, targets: Tensor, start: Tensor) -> tuple[Tensor, float]:
     """Return the constant outputs that L-BFGS arrives at, and by how much their loss is below that of `start`."""
-    constant = _Constant(nn.Parameter(start))
+    constant, loss_function = _Constant(nn.Parameter(start)), loss_on(workload, str(start.device))
     optimizer = torch.optim.LBFGS(
         constant.parameters(),
         max_iter=200,
@@ -64,8 +82,8 @@ def _minimize(workload: Workload, targets: Tensor, start: Tensor) -> tuple[Tenso
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = workload.loss(constant(targets), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss_function(constant(targets), targets)
+        loss.backward()
         return float(loss.detach())
 
     at_start = closure()
@@ -80,14 +98,17 @@ class _Constant(nn.Module):
         super().__init__()
         self.outputs = outputs
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.outputs.expand(len(inputs), *self.outputs.shape)
+    def forward(self, inputs: Any) -> Tensor:
+        first = inputs
+        while not isinstance(first, Tensor):
+            first = next(iter(first.values() if isinstance(first, Mapping) else first))
+        return self.outputs.expand(len(first), *self.outputs.shape)
 
 
 @torch.no_grad()
-def _zero_outputs(model: nn.Module, inputs: Tensor) -> Tensor | None:
+def _zero_outputs(model: nn.Module, inputs: Any) -> Tensor | None:
     with evaluation_mode(model):
-        outputs = model(inputs[:1])
+        outputs = model(inputs)
     if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != 1:
         return None
     return torch.zeros_like(outputs[0])

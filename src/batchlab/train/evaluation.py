@@ -1,14 +1,16 @@
 """Loss and metric of a model over a whole split."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from batchlab.train.forward import loss_on, under_autocast
 from batchlab.workload import Workload
 
-CHUNK = 2048
+Batches = Callable[[], Iterator[tuple[Any, int]]]
 
 
 @contextmanager
@@ -24,17 +26,43 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, workload: Workload, split: tuple[Tensor, Tensor]) -> tuple[float, float]:
-    """Return the mean loss and mean metric over `split`, in evaluation mode; the model's mode is left as found.
+def evaluate(model: nn.Module, workload: Workload, batches: Batches, device: str = "cpu") -> tuple[float, float]:
+    """Return the mean loss and mean metric over a split, in evaluation mode; the model's mode is left as found.
 
-    Chunks are weighted by their number of examples, so that a short last chunk counts as what it is.
+    Batches are weighted by their number of examples, so that a short last one counts as what it is; beside a `step`,
+    by what its loss and its metric count.
     """
-    loss_sum = metric_sum = 0.0
-    inputs, targets = split
+    loss_sum = loss_count = metric_sum = metric_count = 0.0
+    measured = _measured_by_step(model, workload) if workload.step else _measured(model, workload, device)
+    measure = under_autocast(workload, device, measured)
     with evaluation_mode(model):
-        for begin in range(0, len(inputs), CHUNK):
-            chunk = slice(begin, begin + CHUNK)
-            outputs, wanted = model(inputs[chunk]), targets[chunk]
-            loss_sum += float(workload.loss(outputs, wanted)) * len(wanted)
-            metric_sum += float(workload.metric.function(outputs, wanted)) * len(wanted)
-    return loss_sum / len(inputs), metric_sum / len(inputs)
+        for batch, n_examples in batches():
+            loss, n_loss, metric, n_metric = measure(batch, n_examples)
+            loss_sum, loss_count = loss_sum + float(loss), loss_count + float(n_loss)
+            metric_sum, metric_count = metric_sum + float(metric), metric_count + float(n_metric)
+    return loss_sum / loss_count, metric_sum / metric_count
+
+
+def _measured(model: nn.Module, workload: Workload, device: str) -> Callable[[Any, int], tuple[Any, Any, Any, Any]]:
+    loss_function, metric_function = loss_on(workload, device), workload.metric.function
+    same = metric_function is workload.loss
+
+    def measure(batch: Any, n_examples: int) -> tuple[Any, Any, Any, Any]:
+        inputs, targets = batch
+        outputs = model(inputs)
+        loss = float(loss_function(outputs, targets))
+        metric = loss if same else float(metric_function(outputs, targets))
+        return loss * n_examples, n_examples, metric * n_examples, n_examples
+
+    return measure
+
+
+def _measured_by_step(model: nn.Module, workload: Workload) -> Callable[[Any, int], tuple[Any, Any, Any, Any]]:
+    step, metric_function = workload.step, workload.metric.function
+    assert step is not None
+
+    def measure(batch: Any, n_examples: int) -> tuple[Any, Any, Any, Any]:
+        loss = step(model, batch)
+        return *loss, *(loss if metric_function is step else metric_function(model, batch))
+
+    return measure

@@ -1,23 +1,55 @@
-"""Optimizers by name, with torch's own settings."""
+"""Optimizers by name, class or function, with torch's own settings."""
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Sequence
 
 import torch
+from torch import nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from batchlab.errors import WorkloadError
 from batchlab.records import Settings
+from batchlab.workload import Workload
+from batchlab.workloads.choices import NAMED_OPTIMIZERS
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
+# Their fused form makes the step of a small model one kernel call.
+FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
 
 
-def make_optimizer(name: str, parameters: Iterable[Parameter], learning_rate: float, settings: Settings) -> Optimizer:
-    """Return a torch optimizer over `parameters`; `settings` are torch's keys without `lr`.
+def trained_parameters(model: nn.Module) -> list[Parameter]:
+    """Return the parameters that are trained: each once, frozen ones left out."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    The fused implementations are asked for: on small models the step is then one kernel call.
+
+def make_optimizer(
+    workload: Workload, model: nn.Module, name: str, learning_rate: float, settings: Settings
+) -> Optimizer:
+    """Return the optimizer of a trial.
+
+    Args:
+        workload: gives the class or function where `name` is that of its own optimizer.
+        model: its parameters that require gradients are trained.
+        name: sgd, adam, adamw, rmsprop, adagrad, or the workload's own.
+        learning_rate: of the trial; the function of a user gets it as `settings["lr"]`.
+        settings: torch's keys without `lr`.
     """
-    return OPTIMIZERS[name](parameters, lr=learning_rate, fused=True, **dict(settings))
+    parameters, keywords = trained_parameters(model), {"lr": learning_rate, **dict(settings)}
+    own = workload.optimizer if name == workload.optimizer_name and not isinstance(workload.optimizer, str) else None
+    kind = own or NAMED_OPTIMIZERS[name]
+    if isinstance(kind, type):
+        optimizer: Optimizer = kind(parameters, **({"fused": True} if kind in FUSED else {}), **keywords)
+        return optimizer
+    wants_model = next(iter(inspect.signature(kind).parameters), "") == "model"
+    made = kind(model if wants_model else parameters, keywords)
+    if not isinstance(made, Optimizer):
+        raise WorkloadError(
+            f"Workload {workload.name!r}: the optimizer function must return a torch.optim.Optimizer, but returned "
+            f"{type(made).__name__}; return the optimizer it makes."
+        )
+    return made
+
+
+def learning_rate_ratios(optimizer: Optimizer, learning_rate: float) -> Sequence[float]:
+    """Return the learning rate of each parameter group over that of the trial: a schedule moves them together."""
+    return [float(group["lr"]) / learning_rate for group in optimizer.param_groups]

@@ -1,6 +1,12 @@
 """Random seeds that follow from names, so that changing one source of randomness leaves the others alone."""
 
 import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy
+import torch
 
 
 def derive_seed(base_seed: int, *names: object) -> int:
@@ -13,3 +19,25 @@ def derive_seed(base_seed: int, *names: object) -> int:
     """
     text = "/".join([str(base_seed), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_everything(seed: int, *, devices: bool = True) -> None:
+    """Seed the global generators of torch, NumPy and Python, those of GPUs too unless told otherwise."""
+    if devices:
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+    numpy.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def kept_randomness(devices: Sequence[torch.device] = ()) -> Iterator[None]:
+    """Leave the global generators of torch, NumPy and Python as they were found, whatever is done inside."""
+    numpy_state, python_state = numpy.random.get_state(), random.getstate()
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            numpy.random.set_state(numpy_state)
+            random.setstate(python_state)

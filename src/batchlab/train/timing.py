@@ -2,17 +2,18 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
 from batchlab.records import StepTime, TrialSettings
-from batchlab.train.optimizers import make_optimizer
-from batchlab.train.order import batches
-from batchlab.train.seeding import derive_seed
-from batchlab.train.step import train_step
+from batchlab.train.order import batches, epochs
+from batchlab.train.reading import Reader, on_device
+from batchlab.train.seeding import derive_seed, kept_randomness
+from batchlab.train.step import make_stepper, train_step
 from batchlab.workload import Workload
 
 WARM_UP_STEPS = 10
@@ -35,9 +36,9 @@ def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     splits = workload.splits(derive_seed(settings[0].base_seed, "data", settings[0].seed))
-    data = splits.train[0].to(settings[0].device), splits.train[1].to(settings[0].device)
+    train = on_device(splits.train, settings[0].device)
     try:
-        steppers = [_stepper(workload, data, one) for one in settings]
+        steppers = [_stepper(workload, train, one) for one in settings]
         counts = [_steps_a_block(step) for step in steppers]
         times: list[list[float]] = [[] for _ in steppers]
         order = [index for index in range(len(steppers)) for _ in range(BLOCKS)]
@@ -50,17 +51,23 @@ def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads
     return tuple(_summary(one, block, used) for one, block in zip(settings, times, strict=True))
 
 
-def _stepper(workload: Workload, data: tuple[Tensor, Tensor], settings: TrialSettings) -> Callable[[int], None]:
+def _stepper(workload: Workload, train: Any, settings: TrialSettings) -> Callable[[int], None]:
     """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""
-    with torch.random.fork_rng(devices=[]):
-        model = workload.make_model().to(settings.device)
-    optimizer = make_optimizer(
-        settings.optimizer, model.parameters(), settings.learning_rate, settings.optimizer_settings
-    )
+    with kept_randomness():
+        model = workload.make_model().to(settings.device).train()
+    stepper = make_stepper(workload, model, settings)
+    size = settings.micro_batch_size or settings.batch_size
+
+    def chunks_of(count: int) -> Iterator[Sequence[Tensor]]:
+        orders = epochs(workload, train, seed=count)
+        for indices in batches(orders, settings.batch_size, count, settings.last_batch):
+            yield (indices,) if len(indices) <= size else torch.split(indices, size)
 
     def step(count: int) -> None:
-        for indices in batches(len(data[0]), settings.batch_size, count, settings.last_batch, seed=count):
-            train_step(workload, model, optimizer, data, indices)
+        flat = (chunk for chunks in chunks_of(count) for chunk in chunks)
+        read = Reader(workload, train, flat, 0, settings.device).read
+        for chunks in chunks_of(count):
+            train_step(stepper, chunks, read)
         if settings.device.startswith("cuda"):
             torch.cuda.synchronize()
 

@@ -3,38 +3,53 @@
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from batchlab import __version__
 from batchlab.records import Curve, TrialResult, TrialSettings
 from batchlab.train.baseline import baseline_metric
 from batchlab.train.budgets import examples_in_steps
-from batchlab.train.evaluation import evaluate
-from batchlab.train.optimizers import make_optimizer
-from batchlab.train.order import batches
+from batchlab.train.evaluation import Batches, evaluate
+from batchlab.train.memory import is_out_of_memory
+from batchlab.train.optimizers import learning_rate_ratios
+from batchlab.train.order import batches, epoch_length, epochs
+from batchlab.train.reading import Reader, evaluation_batches, on_device
 from batchlab.train.schedules import learning_rate_factor
-from batchlab.train.seeding import derive_seed
-from batchlab.train.step import train_step
+from batchlab.train.seeding import derive_seed, kept_randomness, seed_everything
+from batchlab.train.step import Stepper, make_stepper, train_step
 from batchlab.workload import Splits, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How many examples go through the model at once in a step; and by what that number is divided in evaluations."""
+
+    micro_batch: int
+    evaluation_divisor: int = 1
 
 
 @dataclass
 class _Run:
     """One trial under way: the things that change."""
 
-    model: nn.Module
-    optimizer: Optimizer
+    workload: Workload
+    settings: TrialSettings
+    splits: Splits
+    sizes: _Sizes
+    stepper: Stepper
+    validation: Batches
     examples: int = 0
     steps: int = 0
     learning_rate: float = math.nan
     loss_sum: Tensor | float = 0.0
-    loss_count: int = 0
+    loss_count: Any = 0
+    loading_s: float = 0.0
     rows: list[tuple[int, int, float, float, float, float]] = field(default_factory=list)
 
 
@@ -43,63 +58,101 @@ def run_trial(
 ) -> TrialResult:
     """Return what one training run finds; on a CPU the same settings, machine and versions give the same bits.
 
-    torch's random state is left as it was found. A loss that is not finite ends the trial, with status diverged.
+    The random states of torch, NumPy and Python are left as they were found. A loss that is not finite ends the trial,
+    with status diverged. Where memory does not suffice, the trial begins again with micro-batches of half the size,
+    down to single examples; the gradient of a step stays that of its whole batch.
 
     Args:
         workload: what is trained; its data are drawn anew from the trial's seed where the workload says so.
         settings: everything that decides the trial.
         on_evaluation: called with the number of examples seen, at each evaluation.
     """
+    micro_batch = min(settings.batch_size, settings.micro_batch_size or settings.batch_size)
+    sizes = _Sizes(micro_batch)
+    while True:
+        with kept_randomness(_cuda_devices(settings.device)):
+            try:
+                return _run_once(workload, settings, sizes, on_evaluation)
+            except (MemoryError, RuntimeError) as error:
+                if sizes.micro_batch == 1 or not is_out_of_memory(error):
+                    raise
+        # Only here: the exception held the tensors of the attempt.
+        sizes = _Sizes(sizes.micro_batch // 2, sizes.evaluation_divisor * 2)
+        if settings.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+def _run_once(
+    workload: Workload, settings: TrialSettings, sizes: _Sizes, on_evaluation: Callable[[int], None] | None
+) -> TrialResult:
     started = time.perf_counter()
-    with torch.random.fork_rng(devices=_cuda_devices(settings.device)):
-        splits = _move(workload.splits(derive_seed(settings.base_seed, "data", settings.seed)), settings.device)
-        torch.manual_seed(derive_seed(settings.base_seed, "weights", settings.seed))
-        model = workload.make_model().to(settings.device)
-        baseline = baseline_metric(workload, splits, model)
-        torch.manual_seed(derive_seed(settings.base_seed, "training", settings.seed, settings.replica))
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        run = _Run(
-            model,
-            make_optimizer(settings.optimizer, trainable, settings.learning_rate, settings.optimizer_settings),
-        )
-        for _ in _train(run, workload, splits, settings):
-            _record(run, workload, splits)
-            if on_evaluation is not None:
-                on_evaluation(run.examples)
-            if not all(math.isfinite(value) for value in run.rows[-1][4:]):
-                break
-        return _result(run, workload, splits, settings, baseline, time.perf_counter() - started)
+    base_seed, seed = settings.base_seed, settings.seed
+    drawn = workload.splits(derive_seed(base_seed, "data", seed))
+    splits = Splits(*(on_device(split, settings.device) for split in (drawn.train, drawn.valid, drawn.test)))
+    seed_everything(derive_seed(base_seed, "weights", seed))
+    model = workload.make_model().to(settings.device)
+    validation = evaluation_batches(workload, splits.valid, settings.device, sizes.evaluation_divisor)
+    baseline = baseline_metric(workload, splits.train, model, validation, settings.device)
+    seed_everything(derive_seed(base_seed, "training", seed, settings.replica))
+    run = _Run(workload, settings, splits, sizes, make_stepper(workload, model, settings), validation)
+    for _ in _train(run):
+        _record(run)
+        if on_evaluation is not None:
+            on_evaluation(run.examples)
+        if not all(math.isfinite(value) for value in run.rows[-1][4:]):
+            break
+    return _result(run, baseline, started)
 
 
-def _train(run: _Run, workload: Workload, splits: Splits, settings: TrialSettings) -> Iterator[None]:
+def _train(run: _Run) -> Iterator[None]:
     """Train, yielding whenever an evaluation is due: before the first step, at the points asked for, after the last."""
-    n_train = len(splits.train[0])
-    order_seed = derive_seed(settings.base_seed, "order", settings.seed, settings.replica)
+    settings, stepper = run.settings, run.stepper
     due = iter(settings.evaluate_at)
     next_due = next(due, math.inf)
+    n_train = epoch_length(run.workload, run.splits.train)
     total = examples_in_steps(settings.n_steps, settings.batch_size, n_train, settings.last_batch)
-    run.model.train()
+    groups = stepper.optimizer.param_groups
+    ratios = learning_rate_ratios(stepper.optimizer, settings.learning_rate)
+    seed = derive_seed(settings.base_seed, "order", settings.seed, settings.replica)
+    reader = Reader(
+        run.workload,
+        run.splits.train,
+        (chunk for chunks in _micro_batches(run, seed) for chunk in chunks),
+        seed,
+        settings.device,
+    )
+    read = reader.read
+    stepper.model.train()
     yield
-    for indices in batches(n_train, settings.batch_size, settings.n_steps, settings.last_batch, order_seed):
-        count = len(indices)
+    for chunks in _micro_batches(run, seed):
+        count = sum(map(len, chunks))
         factor = learning_rate_factor(settings.schedule, run.examples / total, (run.examples + count) / total)
         run.learning_rate = settings.learning_rate * factor
-        for group in run.optimizer.param_groups:
-            group["lr"] = run.learning_rate
-        loss = train_step(workload, run.model, run.optimizer, splits.train, indices)
-        run.loss_sum = run.loss_sum + loss * count
-        run.loss_count += count
+        for group, ratio in zip(groups, ratios, strict=True):
+            group["lr"] = run.learning_rate * ratio
+        loss_sum, loss_count = train_step(stepper, chunks, read)
+        run.loss_sum = run.loss_sum + loss_sum
+        run.loss_count = run.loss_count + loss_count
         run.examples += count
         run.steps += 1
         if run.examples >= next_due or run.steps == settings.n_steps:
             while next_due <= run.examples:
                 next_due = next(due, math.inf)
+            run.loading_s = reader.seconds
             yield
 
 
-def _record(run: _Run, workload: Workload, splits: Splits) -> None:
-    train_loss = float(run.loss_sum) / run.loss_count if run.loss_count else math.nan
-    valid_loss, valid_metric = evaluate(run.model, workload, splits.valid)
+def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
+    """Yield the example indices of each step, split where they do not go through the model at once."""
+    settings, size = run.settings, run.sizes.micro_batch
+    orders = epochs(run.workload, run.splits.train, seed)
+    for indices in batches(orders, settings.batch_size, settings.n_steps, settings.last_batch):
+        yield (indices,) if len(indices) <= size else torch.split(indices, size)
+
+
+def _record(run: _Run) -> None:
+    train_loss = float(run.loss_sum) / float(run.loss_count) if run.steps and run.loss_count else math.nan
+    valid_loss, valid_metric = _evaluated(run, run.validation)
     # A weight that has overflowed can hide behind a bounded metric: the training loss counts as well.
     if run.loss_count and not math.isfinite(train_loss):
         valid_loss = math.nan
@@ -107,16 +160,25 @@ def _record(run: _Run, workload: Workload, splits: Splits) -> None:
     run.loss_sum, run.loss_count = 0.0, 0
 
 
-def _result(
-    run: _Run, workload: Workload, splits: Splits, settings: TrialSettings, baseline: float, seconds: float
-) -> TrialResult:
+def _evaluated(run: _Run, batches: Batches) -> tuple[float, float]:
+    return evaluate(run.stepper.model, run.workload, batches, run.settings.device)
+
+
+def _result(run: _Run, baseline: float, started: float) -> TrialResult:
     """Close the trial: training and test data are looked at once, here, and only in a confirmed trial."""
     done = all(math.isfinite(value) for value in run.rows[-1][4:])
-    confirmed = done and settings.purpose == "confirm"
-    train = evaluate(run.model, workload, splits.train) if confirmed else (None, None)
-    test = evaluate(run.model, workload, splits.test) if confirmed and splits.test is not None else (None, None)
+    confirmed = done and run.settings.purpose == "confirm"
+
+    def closing(split: Any) -> tuple[float | None, float | None]:
+        if not confirmed or split is None:
+            return None, None
+        return _evaluated(
+            run, evaluation_batches(run.workload, split, run.settings.device, run.sizes.evaluation_divisor)
+        )
+
+    train, test = closing(run.splits.train), closing(run.splits.test)
     return TrialResult(
-        settings=settings,
+        settings=run.settings,
         status="done" if done else "diverged",
         curve=Curve(*zip(*run.rows, strict=True)),
         examples=run.examples,
@@ -128,9 +190,11 @@ def _result(
         train_metric=train[1],
         test_loss=test[0],
         test_metric=test[1],
-        seconds=seconds,
+        seconds=time.perf_counter() - started,
         host=platform.node(),
         versions=versions(),
+        micro_batch_size=run.sizes.micro_batch,
+        loading_s=run.loading_s,
     )
 
 
@@ -142,13 +206,6 @@ def versions() -> tuple[tuple[str, str], ...]:
         ("python", platform.python_version()),
         ("torch", torch.__version__),
     )
-
-
-def _move(splits: Splits, device: str) -> Splits:
-    def moved(split: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return split[0].to(device), split[1].to(device)
-
-    return Splits(moved(splits.train), moved(splits.valid), None if splits.test is None else moved(splits.test))
 
 
 def _cuda_devices(device: str) -> list[torch.device]:

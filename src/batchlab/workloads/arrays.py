@@ -1,5 +1,6 @@
-"""The data of a workload as tensors, and what they must satisfy."""
+"""Data held in memory: trees of tensors, such as (inputs, targets), whose first dimension counts the examples."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from batchlab.errors import WorkloadError
 
-Pair = tuple[Tensor, Tensor]
+Arrays = Tensor | tuple["Arrays", ...] | dict[str, "Arrays"]
 
 SPLIT_WORDS = {"train": "training", "valid": "validation", "test": "test"}
 
@@ -34,43 +35,81 @@ def as_tensor(values: Any) -> Tensor:
     return torch.from_numpy(np.require(values, dtype, ["C", "W"]))
 
 
-def as_pair(data: Any, name: str, split: str) -> Pair:
-    """Return the (inputs, targets) of one split as tensors.
+def as_arrays(values: Any) -> Arrays:
+    """Return a tuple or dictionary of tensors and arrays, nested at will, with tensors only.
 
     Raises:
-        WorkloadError: `data` is not a pair of tensors or arrays.
+        TypeError: something in it is neither.
     """
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        came = f"{len(data)} items" if isinstance(data, (tuple, list)) else type(data).__name__
-        raise _not_a_pair(name, split, came)
-    try:
-        return as_tensor(data[0]), as_tensor(data[1])
-    except TypeError:
-        raise _not_a_pair(name, split, " and ".join(_describe(item) for item in data)) from None
+    if isinstance(values, dict):
+        return {str(key): as_arrays(item) for key, item in values.items()}
+    if isinstance(values, tuple):
+        return tuple(as_arrays(item) for item in values)
+    return as_tensor(values)
 
 
-def check_pair(pair: Pair, name: str, split: str) -> None:
-    """Raise a WorkloadError unless the split has examples, a target for each, and finite numbers only."""
+def map_arrays(function: Callable[[Tensor], Tensor], arrays: Arrays) -> Any:
+    """Return the tree with `function` of each of its tensors."""
+    if isinstance(arrays, Tensor):
+        return function(arrays)
+    if isinstance(arrays, dict):
+        return {key: map_arrays(function, item) for key, item in arrays.items()}
+    return tuple(map_arrays(function, item) for item in arrays)
+
+
+def named_tensors(arrays: Arrays, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of a tree with their names; those of a pair are inputs and targets.
+
+    >>> [name for name, _ in named_tensors(({"ids": torch.zeros(1), "mask": torch.zeros(1)}, torch.zeros(1)))]
+    ['inputs ids', 'inputs mask', 'targets']
+    """
+    if isinstance(arrays, Tensor):
+        yield name or "inputs", arrays
+        return
+    if isinstance(arrays, dict):
+        items = list(arrays.items())
+    else:
+        words = ("inputs", "targets") if len(arrays) == 2 and not name else map(str, range(len(arrays)))
+        items = list(zip(words, arrays, strict=True))
+    for key, item in items:
+        yield from named_tensors(item, f"{name} {key}".strip())
+
+
+def length_of(arrays: Arrays) -> int:
+    """Return how many examples there are."""
+    return len(next(named_tensors(arrays))[1])
+
+
+def check_arrays(arrays: Arrays, name: str, split: str) -> None:
+    """Raise a WorkloadError unless the split has examples, as many in every tensor, and finite numbers only."""
     word = SPLIT_WORDS[split]
-    for part, values in zip(("inputs", "targets"), pair, strict=True):
+    tensors = list(named_tensors(arrays))
+    for part, values in tensors:
         if values.ndim == 0:
             raise WorkloadError(
                 f"Workload {name!r}: {word} {part} must have one entry an example, but are a single number; "
                 "make the first dimension count the examples."
             )
-    inputs, targets = pair
-    if len(inputs) != len(targets):
-        raise WorkloadError(
-            f"Workload {name!r}: {word} inputs and targets must have the same length, but there are {len(inputs)} "
-            f"inputs and {len(targets)} targets; give each example one target."
-        )
-    if len(inputs) == 0:
+    first, count = tensors[0][0], len(tensors[0][1])
+    for part, values in tensors[1:]:
+        if len(values) != count:
+            raise WorkloadError(
+                f"Workload {name!r}: {word} {first} and {part} must have the same length, but there are {count} "
+                f"{first} and {len(values)} {part}; give each example one of both."
+            )
+    check_not_empty(count, name, split)
+    for part, values in tensors:
+        _check_finite(values, f"Workload {name!r}: {word} {part}")
+
+
+def check_not_empty(count: int, name: str, split: str) -> None:
+    """Raise a WorkloadError where a split has no examples."""
+    if count == 0:
         way_out = "or pass `test=None`" if split == "test" else "or take some from another split"
         raise WorkloadError(
-            f"Workload {name!r}: the {word} set must hold at least one example, but is empty; add examples, {way_out}."
+            f"Workload {name!r}: the {SPLIT_WORDS[split]} set must hold at least one example, but is empty; add "
+            f"examples, {way_out}."
         )
-    _check_finite(inputs, f"Workload {name!r}: {word} inputs")
-    _check_finite(targets, f"Workload {name!r}: {word} targets")
 
 
 def _check_finite(values: Tensor, what: str) -> None:
@@ -84,14 +123,3 @@ def _check_finite(values: Tensor, what: str) -> None:
             f"{what} must be finite, but {n_bad} of {len(values)} examples hold NaN or infinity, the first at index "
             f"{first}; repair or remove them."
         )
-
-
-def _describe(values: Any) -> str:
-    return f"{values.dtype} array" if isinstance(values, np.ndarray) else type(values).__name__
-
-
-def _not_a_pair(name: str, split: str, came: str) -> WorkloadError:
-    return WorkloadError(
-        f"Workload {name!r}: `{split}` must be a pair (inputs, targets) of tensors or numeric arrays, but is {came}; "
-        "collect the examples into two tensors first."
-    )

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from batchlab.workload import Workload
-from batchlab.workloads.arrays import Pair
 from batchlab.workloads.idx import read_labeled_images
 from batchlab.workloads.image_files import (
     FASHION_MNIST,
@@ -26,6 +25,8 @@ from batchlab.workloads.models import cnn, mlp
 from batchlab.workloads.splitting import take_stratified
 
 SIDE, N_CLASSES = 28, 10
+Pair = tuple[Tensor, Tensor]
+
 # One in six, 10,000 of 60,000; the same images for everyone.
 VALIDATION_PART, VALIDATION_SEED = 6, 0
 
