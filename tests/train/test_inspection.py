@@ -12,7 +12,16 @@ from torch import nn
 from batchlab.errors import WorkloadError
 from batchlab.train.inspection import inspect_workload
 from batchlab.workload import Metric, Splits, Workload, accuracy, cross_entropy, error, load_workload
-from cases import N_CLASSES, N_INPUTS, blobs, mean_squared, random_state, tiny_classifier, tiny_regression, write_image_set
+from cases import (
+    N_CLASSES,
+    N_INPUTS,
+    blobs,
+    mean_squared,
+    random_state,
+    tiny_classifier,
+    tiny_regression,
+    write_image_set,
+)
 
 
 def fingerprint(workload: Workload) -> str:

@@ -152,6 +152,8 @@ def _loader(
         num_workers=n,
         # Loaded files, notebook cells and open data sets reach a forked process as they are.
         multiprocessing_context="fork" if n else None,
+        # A generator of its own: else every pass over the data takes a number from the trial's.
+        generator=torch.Generator().manual_seed(seed),
         persistent_workers=persistent and n > 0,
         pin_memory=device.startswith("cuda"),
     )
