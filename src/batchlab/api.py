@@ -3,19 +3,16 @@
 import dataclasses
 import difflib
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from batchlab.analyze.findings import Answer, StudyFindings
 from batchlab.analyze.study import analyze_study
 from batchlab.errors import MissingPackage, StudyNotFound, UsageError
-from batchlab.records import LIVE_PREFIX, StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
-from batchlab.studies.executors import LocalExecutor, WorkloadSource
+from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
+from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
@@ -24,8 +21,6 @@ from batchlab.studies.store import DEFAULT_STORE, Store, open_store
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects
-
-    from batchlab.workload import Workload
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,12 +71,13 @@ class Study:
 
 
 def study(
-    workload: "str | Workload",
+    workload: AnyWorkload,
     batch_sizes: Sequence[int] | None = None,
     *,
     store: str | os.PathLike[str] | None = None,
     name: str | None = None,
     workers: int | None = None,
+    timeout: float | None = None,
     progress: Progress | None = None,
     optimizer_settings: Mapping[str, Any] | None = None,
     **options: Any,
@@ -89,16 +85,20 @@ def study(
     """Run a study, or go on with it, and return it: what batch size does to this workload.
 
     Args:
-        workload: a built-in name, `file.py:attribute`, `package.module:attribute`, or a `Workload`.
+        workload: a built-in name, `file.py:attribute`, `package.module:attribute`, a `Workload`, or a function that
+            returns one. A live workload reaches the worker processes by pickle; where it cannot, trials run in this
+            process.
         batch_sizes: examples per step; by default powers of two from 8 up to 512, as far as the data reach.
         store: where trials are kept; `./batchlab.db` by default.
         name: a label; by default made of the workload's name and the study's id.
         workers: trials at a time; by default one a core, on a GPU one.
+        timeout: seconds after which a trial is given up; by default only one that gives no sign of life is.
         progress: told how the study gets on.
         optimizer_settings: torch's keys without `lr`, on top of the workload's own.
         options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
             `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds`, `tuning_seeds`, `seed`; `optimizer`,
-            `schedule`, `warmup`, `last_batch`, `margin`, `device`, `data_dir`, `same_batch_size`.
+            `schedule`, `warmup`, `last_batch`, `margin`, `device`, `data_dir`, `micro_batch_size`, `current`,
+            `same_batch_size`.
 
     Raises:
         UsageError: an option is wrong; nothing was run.
@@ -107,37 +107,44 @@ def study(
     """
     if name == "latest":
         raise UsageError("A study can have any name but `latest`, which means the study saved last; choose another.")
-    asked = _options(batch_sizes, optimizer_settings, options)
-    source = _source(workload, asked.data_dir)
-    with LocalExecutor(source, workers=_workers(workers, asked.device)) as executor:
-        info = executor.inspect(asked.device)
+    asked, watcher = _options(batch_sizes, optimizer_settings, options), progress or Quiet()
+    with opened_executor(workload, asked.data_dir, asked.device, workers, watcher) as (executor, info):
         spec = resolve_spec(asked, info)
         with _opened(store) as opened:
-            return _run(spec, info, name or _name_of(opened, spec, info), opened, executor, progress)
+            label = name or _name_of(opened, spec, info)
+            return _analyzed(
+                run_study(spec, info, name=label, store=opened, executor=executor, progress=watcher, timeout_s=timeout)
+            )
 
 
 def resume(
     name: str = "latest",
     *,
+    workload: AnyWorkload | None = None,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Go on with a study of the store, by its name, the start of its id, or "latest"; finished ones come back at once.
 
+    `workload` is needed where the study's was a Python object, and where the study was run on another machine: a file
+    that a store names is not run unless it is named again here.
+
     Raises:
         StudyNotFound: no study, or more than one, answers to the name.
+        UsageError: the workload has to be given.
     """
+    watcher = progress or Quiet()
     with _opened(store, create=False) as opened:
         record = opened.study(opened.find(name))
-        if record.spec.workload.startswith(LIVE_PREFIX):
-            raise UsageError(
-                f"The workload of study {record.name} was a Python object, which the store does not hold; go on with "
-                "`batchlab.study(workload, ...)` as you first called it, and the same store."
+        spec, source = record.spec, workload if workload is not None else trusted_reference(record)
+        with opened_executor(source, spec.data_dir, spec.device, workers, watcher) as (executor, info):
+            return _analyzed(
+                run_study(
+                    spec, info, name=record.name, store=opened, executor=executor, progress=watcher, timeout_s=timeout
+                )
             )
-        source = WorkloadSource(record.spec.workload, record.spec.data_dir)
-        with LocalExecutor(source, workers=_workers(workers, record.spec.device)) as executor:
-            return _run(record.spec, executor.inspect(record.spec.device), record.name, opened, executor, progress)
 
 
 def load_study(name: str = "latest", *, store: str | os.PathLike[str] | None = None) -> Study:
@@ -173,29 +180,6 @@ def _options(
     )
 
 
-def _source(workload: "str | Workload", data_dir: str | None) -> WorkloadSource:
-    """Return how workers come by the workload: a reference is theirs to resolve, a live object is pickled for them."""
-    if isinstance(workload, str):
-        file, colon, attribute = workload.rpartition(":")
-        if colon and file.endswith(".py"):
-            # The study can then be resumed from any folder.
-            workload = f"{os.path.abspath(os.path.expanduser(file))}:{attribute}"
-        return WorkloadSource(workload, data_dir)
-    try:
-        pickled = cloudpickle.dumps(workload)
-    except (TypeError, AttributeError, pickle.PicklingError) as error:
-        raise UsageError(
-            f"The workload {workload.name!r} must reach the worker processes, but it cannot be pickled ({error}); "
-            "put it into a file and give it as 'file.py:attribute'."
-        ) from error
-    return WorkloadSource(LIVE_PREFIX + workload.name, data_dir, pickled)
-
-
-def _workers(workers: int | None, device: str) -> int | None:
-    """Return how many trials run at a time; on a GPU one, unless more were asked for."""
-    return 1 if workers is None and device != "cpu" else workers
-
-
 def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
     """Return the name the study already has, or one made of the workload's name and the study's id."""
     study_id = identity(spec)
@@ -203,12 +187,6 @@ def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
         return store.study(study_id).name
     except StudyNotFound:
         return f"{info.name}-{study_id[:6]}"
-
-
-def _run(
-    spec: StudySpec, info: WorkloadInfo, name: str, store: Store, executor: LocalExecutor, progress: Progress | None
-) -> Study:
-    return _analyzed(run_study(spec, info, name=name, store=store, executor=executor, progress=progress or Quiet()))
 
 
 def _analyzed(record: StudyRecord) -> Study:

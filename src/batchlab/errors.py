@@ -12,6 +12,7 @@
     │   └── StudyRunning          another driver works on this study
     ├── StudyInterrupted          Ctrl-C; what had finished is kept
     ├── ExecutorError             workers could not be started, or died again and again
+    │   └── CannotTravel          a live workload cannot be sent to another process
     └── MissingPackage            an optional package is needed and not installed
 
 Messages have three parts: what was expected, what came, what to do. They are complete sentences of one line.
@@ -64,6 +65,10 @@ class StudyInterrupted(BatchlabError):
 
 class ExecutorError(BatchlabError):
     """Workers could not be started, or died again and again."""
+
+
+class CannotTravel(ExecutorError):
+    """A live workload cannot be sent to another process."""
 
 
 class MissingPackage(BatchlabError):

@@ -50,7 +50,7 @@ class WorkloadInfo:
     """What a study must know of a workload without loading it; `reference` is how a worker finds it.
 
     `n_train` counts the examples of an epoch. `notes` are sentences that whoever reads an answer should know, and
-    `batch_norm` is the name of a module that looks at the whole batch, if there is one.
+    `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host.
     """
 
     name: str
@@ -72,6 +72,7 @@ class WorkloadInfo:
     redraws: bool
     notes: tuple[str, ...] = ()
     batch_norm: str | None = None
+    inspected_on: str = ""
     format: str = "batchlab.workload/1"
 
 

@@ -11,12 +11,21 @@ from batchlab.cli.progress import open_progress
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the study, and how to run it."""
     add_study(parser)
+    text = "its workload again: needed for a study from elsewhere"
+    parser.add_argument("--workload", metavar="WORKLOAD", help=text)
     add_run(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is left of the study."""
     with open_progress(quiet=arguments.quiet) as progress:
-        study = batchlab.resume(arguments.name, store=arguments.store, workers=arguments.workers, progress=progress)
+        study = batchlab.resume(
+            arguments.name,
+            workload=arguments.workload,
+            store=arguments.store,
+            workers=arguments.workers,
+            timeout=arguments.timeout,
+            progress=progress,
+        )
     show(study, arguments, report=arguments.report)
     return 0

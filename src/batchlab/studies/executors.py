@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,17 +15,23 @@ from typing import Any, Protocol, Self
 from batchlab import errors
 from batchlab.errors import BatchlabError, ExecutorError, UsageError
 from batchlab.records import StepTime, TrialResult, TrialSettings, WorkloadInfo
+from batchlab.studies.output import Relay, Tail, pipe
 
 SECONDS_BETWEEN_LOOKS = 0.2
+SHARE_OF_MEMORY_TO_GROW = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSource:
-    """How a worker comes by the workload: it loads `reference` itself, or unpickles a live object."""
+    """How a worker comes by the workload: it loads `reference` itself, or unpickles a live object.
+
+    `search_path` is where the calling process finds modules: a live object may refer to some of them.
+    """
 
     reference: str
     data_dir: str | None = None
     pickled: bytes | None = field(default=None, repr=False)
+    search_path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class Executor(Protocol):
     def submit(self, key: str, settings: TrialSettings) -> None:
         """Start a trial; there must be a free place."""
 
+    def cancel(self, key: str, reason: str) -> None:
+        """Give up on a running trial; an event with `reason` as its error follows."""
+
     def next_event(self, timeout_s: float) -> Event | None:
         """Return the next thing to be known of a running trial, or None when the time is up."""
 
@@ -57,21 +65,42 @@ class Executor(Protocol):
 
 @dataclass
 class _Worker:
-    """One worker process, our end of its pipe, and the trial it runs."""
+    """One worker process, our end of its pipe, what it prints, and the trial it runs.
+
+    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up.
+    """
 
     process: subprocess.Popen[bytes]
     pipe: Connection
+    output: Tail
     key: str | None = None
+    memory: int | None = None
+    canceled: str | None = None
 
 
 class LocalExecutor:
     """Worker processes on this machine, as a context manager.
 
-    torch is imported once a worker. A worker that dies fails the trial it ran and is replaced.
+    torch is imported once a worker. A worker that dies fails the trial it ran and is replaced; one whose memory grows
+    from trial to trial is replaced between two of them.
     """
 
-    def __init__(self, source: WorkloadSource, *, workers: int | None = None) -> None:
-        """Start the workers, one a core by default; they load the workload while the caller goes on."""
+    def __init__(
+        self,
+        source: WorkloadSource,
+        *,
+        workers: int | None = None,
+        on_output: Callable[[str], None] | None = None,
+        memory_growth: int | None = None,
+    ) -> None:
+        """Start the workers; they load the workload while the caller goes on.
+
+        Args:
+            source: how workers come by the workload.
+            workers: how many, by default one a core.
+            on_output: called with the first lines that the users' code prints; they go to stderr by default.
+            memory_growth: bytes by which a worker may grow after its first trial, by default a fair share of memory.
+        """
         if workers is not None and workers < 1:
             raise UsageError(f"`workers` is a whole number of at least 1, got {workers}; leave it out for one a core.")
         if sys.platform == "win32":
@@ -79,7 +108,10 @@ class LocalExecutor:
                 "Studies run on Linux and macOS, and this is Windows; use the Windows Subsystem for Linux."
             )
         self._source = source
-        self._workers = [_start() for _ in range(workers or available_cores())]
+        self._relay = Relay(on_output or _print_to_stderr)
+        count = workers or available_cores()
+        self._growth = memory_growth or int(SHARE_OF_MEMORY_TO_GROW * total_memory() / count)
+        self._workers = [_start(self._relay) for _ in range(count)]
         for worker in self._workers:
             self._load(worker)
 
@@ -92,14 +124,11 @@ class LocalExecutor:
     ) -> None:
         """End the workers, trials under way included."""
         for worker in self._workers:
-            worker.pipe.close()
-            worker.process.kill()
-        for worker in self._workers:
-            worker.process.wait()
+            _end(worker)
 
-    def inspect(self, device: str = "cpu") -> WorkloadInfo:
+    def inspect(self, device: str = "cpu", on_wait: Callable[[], None] = lambda: None) -> WorkloadInfo:
         """Return what the first worker finds out about the workload; raises what loading it, or the device, raised."""
-        info = self._ask(("inspect", "", device), "load the workload")
+        info = self._ask(("inspect", "", device), "load the workload", on_wait)
         assert isinstance(info, WorkloadInfo)
         return info
 
@@ -116,9 +145,19 @@ class LocalExecutor:
         except OSError:
             pass  # Its death is read from the pipe by next_event, which fails the trial and replaces the worker.
 
+    def cancel(self, key: str, reason: str) -> None:
+        """End the worker of a running trial, with the processes it started; its death is read by `next_event`."""
+        for worker in self._workers:
+            if worker.key == key:
+                worker.canceled = reason
+                _kill(worker)
+
     def next_event(self, timeout_s: float) -> Event | None:
         """Return the next event of a running trial, or None when the time is up."""
-        for ready in wait([worker.pipe for worker in self._workers], timeout_s):
+        pipes = wait([worker.pipe for worker in self._workers], timeout_s)
+        # A dead worker's own children may still hold its pipe open.
+        pipes = pipes or [worker.pipe for worker in self._workers if worker.process.poll() is not None]
+        for ready in pipes:
             worker = next(worker for worker in self._workers if worker.pipe is ready)
             try:
                 kind, key, *content = worker.pipe.recv()
@@ -129,6 +168,7 @@ class LocalExecutor:
             if worker.key is not None and key == worker.key:
                 worker.key = None
             if kind == "result":
+                self._watch_memory(worker, content[1])
                 return Event(key, result=content[0])
             return Event(key, error="\n".join(part for part in content if part))
         return None
@@ -150,8 +190,8 @@ class LocalExecutor:
         except (EOFError, OSError):
             code = worker.process.wait()
             raise ExecutorError(
-                f"A worker process was to {purpose} ({self._source.reference}), but ended with {_ending(code)}; "
-                "mend what it printed above, and run the command again."
+                f"A worker process was to {purpose} ({self._source.reference}), but ended with {_ending(code)}"
+                f"{_quoted(worker)}; mend that, and run the command again."
             ) from None
         if len(content) == 1:
             return content[0]
@@ -164,17 +204,28 @@ class LocalExecutor:
 
     def _bury(self, worker: _Worker) -> Event | None:
         code = worker.process.wait()
-        key = worker.key
-        worker.pipe.close()
-        if key is None:
+        if worker.key is None:
             raise ExecutorError(
-                f"A worker process was to load {self._source.reference}, but ended with {_ending(code)}; mend what it "
-                "printed above, and run the command again."
+                f"A worker process was to load {self._source.reference}, but ended with {_ending(code)}"
+                f"{_quoted(worker)}; mend that, and run the command again."
             )
-        replacement = _start()
+        self._replace(worker)
+        return Event(
+            worker.key, error=worker.canceled or f"The worker process ended with {_ending(code)}{_quoted(worker)}."
+        )
+
+    def _replace(self, worker: _Worker) -> None:
+        _end(worker)
+        replacement = _start(self._relay)
         self._workers[self._workers.index(worker)] = replacement
         self._load(replacement)
-        return Event(key, error=f"The worker process ended with {_ending(code)}.")
+
+    def _watch_memory(self, worker: _Worker, memory: int) -> None:
+        """Replace a worker that has grown too much since its first trial: users' code may keep what it allocates."""
+        if worker.memory is None:
+            worker.memory = memory
+        elif memory - worker.memory > self._growth:
+            self._replace(worker)
 
 
 def available_cores() -> int:
@@ -182,26 +233,55 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start() -> _Worker:
-    """Start a worker that Ctrl-C does not reach, not even while it imports torch."""
-    ours, theirs = socket.socketpair()
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
+def total_memory() -> int:
+    """Return the bytes of memory of this machine, 8 GiB where it does not tell."""
     try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
+
+
+def _start(relay: Relay) -> _Worker:
+    """Start a worker in a process group of its own: Ctrl-C does not reach it, and it ends with all that it started."""
+    ours, theirs = socket.socketpair()
+    with pipe() as (reading, writing):
         process = subprocess.Popen(
-            [sys.executable, "-m", "batchlab.studies.worker", str(theirs.fileno())],
+            [sys.executable, "-u", "-m", "batchlab.studies.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            stdout=sys.__stderr__,
+            stdout=writing,
+            stderr=writing,
+            process_group=0,
         )
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, before)
     theirs.close()
-    return _Worker(process, Connection(ours.detach()))
+    return _Worker(process, Connection(ours.detach()), Tail(reading, relay))
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    _kill(worker)
+    worker.process.wait()
+
+
+def _kill(worker: _Worker) -> None:
+    """End a worker and the loader processes it has started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
+
+
+def _quoted(worker: _Worker) -> str:
+    """Return the last thing a dead worker printed, to be put after how it ended."""
+    words = worker.output.last_words()
+    return f" ({words.splitlines()[-1]})" if words else ""
+
+
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "signal 9, as the system does where memory runs out: try fewer workers, or a micro-batch size"
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 

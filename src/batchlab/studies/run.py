@@ -1,20 +1,15 @@
 """The driver of a study: asks the plan what is next, keeps the workers busy, and is the only writer of the records."""
 
-import platform
 import shlex
-import signal
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batchlab.analyze.arms import results_by_arm
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
 from batchlab.records import (
     LIVE_PREFIX,
-    Curve,
     StudyRecord,
     StudySpec,
     TrialResult,
@@ -23,12 +18,15 @@ from batchlab.records import (
     identity,
 )
 from batchlab.studies.executors import Event, Executor
-from batchlab.studies.plan import Plan, plan, trial_id, trial_settings
+from batchlab.studies.plan import Plan, plan, timed_settings, trial_id
 from batchlab.studies.progress import Progress, ProgressState
+from batchlab.studies.running import Running, failed_trial, why_hung, work_of
+from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import DEFAULT_STORE, IN_MEMORY, Store, store_path
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
+LEAST_TIMING_S, MOST_STEPS_TIMED = 60.0, 2000
 
 
 @dataclass
@@ -44,7 +42,8 @@ class _Drive:
     name: str
     started: float = field(default_factory=time.monotonic)
     results: dict[str, TrialResult] = field(default_factory=dict)
-    running: dict[str, TrialSettings] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
+    timeout_s: float | None = None
     asked: set[str] = field(default_factory=set)
     n_failed: int = 0
     work_done: float = 0.0
@@ -52,11 +51,20 @@ class _Drive:
 
 
 def run_study(
-    spec: StudySpec, info: WorkloadInfo, *, name: str, store: Store, executor: Executor, progress: Progress
+    spec: StudySpec,
+    info: WorkloadInfo,
+    *,
+    name: str,
+    store: Store,
+    executor: Executor,
+    progress: Progress,
+    timeout_s: float | None = None,
 ) -> StudyRecord:
     """Return the study's record after running every trial that it needs and the store does not have.
 
-    A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried again.
+    A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried again. A
+    trial that takes longer than `timeout_s` fails; without one, a trial that has been silent for half an hour, and for
+    ten times as long as it had run before.
 
     Raises:
         StudyRunning: another driver works on this study.
@@ -67,8 +75,8 @@ def run_study(
     before = _known(store, study_id)
     if before is None:
         store.save_study(study_id, name, spec, info)
-    drive = _Drive(spec, info, store, executor, progress, study_id, name)
-    with store.claim(study_id) as touch, _ctrl_c(drive):
+    drive = _Drive(spec, info, store, executor, progress, study_id, name, timeout_s=timeout_s)
+    with store.claim(study_id) as touch, first_ctrl_c(lambda again: _stop(drive, again)):
         if before is not None and before.info.fingerprint != info.fingerprint:
             progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
             store.save_step_times(study_id, ())
@@ -111,15 +119,16 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
         for settings in step.trials
         if trial_id(settings) not in drive.results and trial_id(settings) not in drive.running
     ]
-    waiting.sort(key=_work)
+    waiting.sort(key=work_of)
     while True:
         while not drive.stopping and waiting and drive.executor.free():
             settings = waiting.pop()
-            drive.running[trial_id(settings)] = settings
+            drive.running[trial_id(settings)] = Running(settings, time.monotonic())
             drive.executor.submit(trial_id(settings), settings)
         if drive.stopping and not drive.running:
             raise _stopped(drive)
         touch()
+        _give_up_on_the_hung(drive)
         event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
         finished = event is not None and _take_in(drive, event)
         drive.progress.update(_state(drive, step, waiting))
@@ -130,17 +139,19 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
 def _take_in(drive: _Drive, event: Event) -> bool:
     """Keep what an event brings; True when a trial has ended."""
     if event.examples is not None:
+        if event.key in drive.running:
+            drive.running[event.key].hear(time.monotonic())
         return False
     if event.key not in drive.running:
         raise ExecutorError(
             f"A worker process was to load the workload, but this was raised: {_last_line(event.error)}; mend it and "
             "run the study again."
         )
-    settings = drive.running.pop(event.key)
-    result = event.result or _failed(settings, event.error or "")
+    settings = drive.running.pop(event.key).settings
+    result = event.result or failed_trial(settings, event.error or "")
     drive.store.add_results(drive.study_id, {event.key: result})
     drive.results[event.key] = result
-    drive.work_done += _work(settings)
+    drive.work_done += work_of(settings)
     if result.status == "failed":
         drive.n_failed += 1
         reason = _last_line(result.message)
@@ -148,6 +159,14 @@ def _take_in(drive: _Drive, event: Event) -> bool:
         if drive.n_failed >= MOST_FAILURES and drive.n_failed * 2 > len(drive.results):
             raise _all_failing(drive.n_failed, reason)
     return True
+
+
+def _give_up_on_the_hung(drive: _Drive) -> None:
+    """Cancel trials that take longer than they may; what becomes of them is read as an event."""
+    for key, trial in drive.running.items():
+        reason = why_hung(trial, time.monotonic(), drive.timeout_s)
+        if reason is not None:
+            drive.executor.cancel(key, reason)
 
 
 def _refuse_if_all_failed(drive: _Drive) -> None:
@@ -166,7 +185,7 @@ def _stopped(drive: _Drive) -> StudyInterrupted:
 
 def _how_to_go_on(drive: _Drive) -> str:
     if drive.spec.workload.startswith(LIVE_PREFIX):
-        return "go on by calling `batchlab.study` again with the same arguments"
+        return "go on by calling `batchlab.study` again with the same arguments, or `batchlab.resume(workload=...)`"
     place = drive.store.url.removeprefix("sqlite:///")
     is_default = place in (IN_MEMORY, str(store_path(DEFAULT_STORE)))
     store = "" if is_default else f" --store {shlex.quote(place)}"
@@ -178,46 +197,58 @@ def _last_line(text: str | None) -> str:
 
 
 def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
-    """Measure the step time of every arm, unless the store has it, when no trial is running any more.
+    """Measure the step time of every size that trains, unless the store has it, when no trial is running any more.
 
     A failure costs the seconds in the answer and nothing else.
     """
-    spec = drive.spec
-    sizes = (spec.same_batch_size,) if spec.same_batch_size else spec.batch_sizes
-    if {one.batch_size for one in drive.store.study(drive.study_id).step_times} >= set(sizes):
+    trial_step_s = _step_seconds(drive.results.values())
+    settings = [one for one in timed_settings(drive.spec, drive.info) if one.batch_size in trial_step_s]
+    timed = {one.batch_size for one in drive.store.study(drive.study_id).step_times}
+    if timed >= {one.batch_size for one in settings}:
         return
+    limit = drive.timeout_s or LEAST_TIMING_S + MOST_STEPS_TIMED * sum(trial_step_s.values())
+    started = time.monotonic()
 
     def on_wait() -> None:
         touch()
         if drive.stopping:
             raise _stopped(drive)
+        if time.monotonic() - started > limit:
+            raise ExecutorError(f"The quiet pass was ended after {limit:.0f} s; steps may hang.")
 
     drive.progress.update(_state(drive, None, ()))
-    arms = spec.batch_sizes[: len(sizes)]
-    settings = [trial_settings(spec, drive.info, arm, spec.base_lr, 0, "time") for arm in arms]
     try:
         drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
 
 
+def _step_seconds(results: Iterable[TrialResult]) -> dict[int, float]:
+    """Return about how long a step takes at each batch size at which a trial came to its end."""
+    return {one.settings.batch_size: one.seconds / one.steps for one in results if one.status == "done"}
+
+
 def _state(drive: _Drive, step: Plan | None, waiting: Sequence[TrialSettings]) -> ProgressState:
     total = len(drive.results) if step is None else max(step.n_expected, len(drive.results))
     elapsed = time.monotonic() - drive.started
     unplanned = total - len(drive.results) - len(drive.running) - len(waiting)
-    work_left = sum(map(_work, waiting)) + sum(map(_work, drive.running.values())) / 2
+    work_left = sum(map(work_of, waiting)) + sum(work_of(one.settings) for one in drive.running.values()) / 2
     if step is not None:
-        work_left += max(0, unplanned) * statistics.fmean(map(_work, step.trials))
+        work_left += max(0, unplanned) * statistics.fmean(map(work_of, step.trials))
     return ProgressState(
         study_name=drive.name,
         stage="timing" if step is None else step.stage,
         done=len(drive.results),
         total=total,
-        running=tuple(f"{one.batch_size}@{one.learning_rate:g}" for one in drive.running.values()),
+        running=tuple(_short(one.settings) for one in drive.running.values()),
         best=_best_so_far(drive),
         seconds=elapsed,
         seconds_left=elapsed * work_left / drive.work_done if drive.work_done else None,
     )
+
+
+def _short(settings: TrialSettings) -> str:
+    return f"{settings.batch_size}@{settings.learning_rate:g}"
 
 
 def _best_so_far(drive: _Drive) -> str | None:
@@ -230,48 +261,9 @@ def _best_so_far(drive: _Drive) -> str | None:
     return f"batch size {best}: {drive.info.metric} {means[best]:.4g}"
 
 
-def _work(settings: TrialSettings) -> float:
-    """Return the relative cost of a trial: every step costs something, and every example in it."""
-    return settings.n_steps * (64.0 + settings.batch_size)
-
-
-def _failed(settings: TrialSettings, message: str) -> TrialResult:
-    nothing: tuple[()] = ()
-    return TrialResult(
-        settings=settings,
-        status="failed",
-        curve=Curve(nothing, nothing, nothing, nothing, nothing, nothing),
-        examples=0,
-        steps=0,
-        valid_loss=float("nan"),
-        valid_metric=float("nan"),
-        baseline_metric=float("nan"),
-        train_loss=None,
-        train_metric=None,
-        test_loss=None,
-        test_metric=None,
-        seconds=0.0,
-        host=platform.node(),
-        versions=(),
-        message=message,
-    )
-
-
-@contextmanager
-def _ctrl_c(drive: _Drive) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to stop when the trials under way are done; the second stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(signum: int, frame: object) -> None:
-        if drive.stopping:
-            raise StudyInterrupted(f"Stopped at once; {_how_to_go_on(drive)}.")
-        drive.stopping = True
-        drive.progress.notice(f"Finishing the trials under way ({len(drive.running)}); Ctrl-C again stops at once.")
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _stop(drive: _Drive, again: bool) -> None:
+    """Take Ctrl-C: the first lets the trials under way end, the second does not."""
+    if again:
+        raise StudyInterrupted(f"Stopped at once; {_how_to_go_on(drive)}.")
+    drive.stopping = True
+    drive.progress.notice(f"Finishing the trials under way ({len(drive.running)}); Ctrl-C again stops at once.")

@@ -4,13 +4,14 @@ Run as `python -m batchlab.studies.worker FD`, where FD is its end of a socket p
 
     load SOURCE                     -> nothing
     inspect DEVICE                  -> info WorkloadInfo
-    trial KEY SETTINGS              -> progress KEY EXAMPLES ..., result KEY TrialResult
+    trial KEY SETTINGS              -> progress KEY EXAMPLES ..., result KEY TrialResult MEMORY_BYTES
     time SETTINGS...                -> times (StepTime, ...)
 
 Whatever fails answers `error KEY EXCEPTION_NAME TEXT` instead. The worker ends when its driver does.
 """
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -23,13 +24,14 @@ from typing import Any
 
 import torch
 
-from batchlab.errors import BatchlabError
+from batchlab.errors import BatchlabError, CannotTravel
 from batchlab.studies.executors import WorkloadSource, available_cores
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload, load_workload
+from batchlab.workloads.loading import made_by
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -59,7 +61,7 @@ def main() -> None:
             handlers[kind](state, key, *rest)
         except (BrokenPipeError, ConnectionResetError):
             return
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             state.pipe.send(("error", key, *_described(error)))
 
 
@@ -77,6 +79,9 @@ def _inspect(state: _State, key: str, device: str) -> None:
 
 def _trial(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
+    # Users' code may have set it.
+    torch.set_num_threads(1)
+    state.pipe.send(("progress", key, 0))
     last = time.monotonic()
 
     def report(examples: int) -> None:
@@ -85,7 +90,8 @@ def _trial(state: _State, key: str, settings: Any) -> None:
             last = time.monotonic()
             state.pipe.send(("progress", key, examples))
 
-    state.pipe.send(("result", key, run_trial(state.workload, settings, on_evaluation=report)))
+    result = run_trial(state.workload, settings, on_evaluation=report)
+    state.pipe.send(("result", key, result, _memory()))
 
 
 def _time(state: _State, key: str, settings: Any) -> None:
@@ -98,14 +104,30 @@ def _workload(source: WorkloadSource) -> Workload:
         return load_workload(source.reference, data_dir=source.data_dir)
     import cloudpickle
 
-    workload: Workload = cloudpickle.loads(source.pickled)
-    return workload
+    sys.path.extend(place for place in source.search_path if place not in sys.path)
+    try:
+        found = cloudpickle.loads(source.pickled)
+    except Exception as error:
+        raise CannotTravel(f"{source.reference} cannot be unpickled in a worker process ({error}).") from error
+    return made_by(found, source.reference)
 
 
-def _described(error: Exception) -> tuple[str, str]:
+def _described(error: BaseException) -> tuple[str, str]:
     if isinstance(error, BatchlabError):
         return type(error).__name__, str(error)
+    if isinstance(error, SystemExit):
+        return "", f"SystemExit: the workload's code called sys.exit({error.code!r})"
     return "", traceback.format_exc()
+
+
+def _memory() -> int:
+    """Return the bytes of memory this process holds, at most where only the peak is known."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        # In bytes on macOS, the only other system that gets here.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _end_with_parent(parent: int) -> None:

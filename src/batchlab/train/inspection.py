@@ -1,6 +1,7 @@
 """What a study has to know of a workload before it plans: that it runs, and a fingerprint that shows a change."""
 
 import contextlib
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,7 @@ def inspect_workload(workload: Workload, reference: str, device: str = "cpu") ->
         default_epochs=workload.default_epochs,
         redraws=workload.draw is not None,
         notes=notes,
+        inspected_on=platform.node(),
         batch_norm=next((name for name, module in model.named_modules() if isinstance(module, _BatchNorm)), None),
     )
 

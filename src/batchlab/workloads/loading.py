@@ -40,6 +40,18 @@ def resolve(ref: str, data_dir: Path | None) -> Workload:
     return found
 
 
+def made_by(found: Any, ref: str) -> Workload:
+    """Return a live workload, or the one that a live factory makes when it is called without arguments."""
+    if callable(found) and not isinstance(found, Workload):
+        found = _call(found, ref, None)
+    if not isinstance(found, Workload):
+        raise WorkloadError(
+            f"{ref!r} must be a batchlab.Workload or a function that returns one, but is {_kind(found)}; pass the "
+            "workload itself."
+        )
+    return found
+
+
 def _load_file(ref: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise UnknownWorkload(

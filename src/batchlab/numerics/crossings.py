@@ -1,0 +1,157 @@
+"""When a training curve first reaches a target: the two evaluations it happened between, or why it did not."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+Array = NDArray[numpy.float64]
+
+USABLE = ("reached", "not_reached")
+# A plateau is judged from at least this many evaluations, and by where it leads within this factor of the budget.
+FEWEST_ON_PLATEAU = 5
+HORIZON = 10.0
+PLATEAU_LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The limits of the first crossing, in the unit of the curve's positions (examples or steps).
+
+    `status` is reached (in (low, high]; low is 0 where the first evaluation was there), not_reached (right-censored:
+    high is inf), plateaued (not reached, and the curve no longer moves there), diverged (a value that is not finite
+    came first) or trivial (the untrained model is there). Only the first two say something of the time to the target.
+    `point` is the crossing interpolated between the two evaluations; None unless reached.
+    """
+
+    low: float
+    high: float
+    status: str
+    point: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Return whether the crossing enters the fit of a trade-off."""
+        return self.status in USABLE
+
+
+def first_crossing(
+    positions: ArrayLike, metric: ArrayLike, target: float, *, higher_is_better: bool = False, window: float = 0.0
+) -> Crossing:
+    """Return when a curve, smoothed, first reaches the target.
+
+    The point is interpolated in ln(position), or in position from 0 on. A curve that does not arrive has plateaued if
+    a line in ln(position) through the evaluations of the last half of its budget, at the upper 95 % limit of its
+    slope, misses the target even at ten times the budget; with fewer than 5 evaluations there it is censored only. A
+    value that is not finite ends the curve: what was reached before counts.
+
+    Noise crosses early, and the more so the more often it is looked at: give all batch sizes one window and the same
+    positions *in examples*.
+
+    Args:
+        positions: shape (n,), rising, examples or steps; 0 is the untrained model.
+        metric: shape (n,).
+        target: in the metric's unit.
+        higher_is_better: direction of the metric.
+        window: width of the smoothing, in the unit of the positions; see `smooth_curve`.
+
+    >>> first_crossing([0, 100, 200, 400], [0.9, 0.5, 0.3, 0.1], 0.2)
+    Crossing(low=200.0, high=400.0, status='reached', point=282.84...)
+    """
+    x, y = _curve(positions, metric)
+    y, target = (-y, -target) if higher_is_better else (y, target)
+    finite = numpy.isfinite(y)
+    end = len(y) if finite.all() else int(finite.argmin())
+    x, smooth = x[:end], smooth_curve(x[:end], y[:end], window)
+    there = numpy.flatnonzero(smooth <= target)
+    if not len(there):
+        last = float(x[-1]) if end else 0.0
+        if end < len(y):
+            return Crossing(last, math.inf, "diverged")
+        return Crossing(last, math.inf, "plateaued" if _has_plateaued(x, y, target) else "not_reached")
+    first = int(there[0])
+    if x[first] == 0:
+        return Crossing(0.0, 0.0, "trivial")
+    if first == 0:
+        return Crossing(0.0, float(x[0]), "reached", float(x[0]))
+    return Crossing(float(x[first - 1]), float(x[first]), "reached", _interpolate(x, smooth, first, target))
+
+
+def smooth_curve(positions: ArrayLike, metric: ArrayLike, window: float) -> Array:
+    """Return the mean of the evaluations within window/2 to both sides of each, in the unit of the positions.
+
+    Near an end the window shrinks on both sides alike, so that a straight line stays what it is where evaluations
+    are evenly spaced.
+
+    >>> smooth_curve([0, 1, 2, 3], [0.0, 3.0, 0.0, 3.0], 2.0).tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    x, y = _curve(positions, metric)
+    if not 0 <= window < math.inf:
+        raise ValueError(f"`window` must be finite and not negative, got {window}; use 0.0 for a curve as it is.")
+    if not len(x) or window == 0:
+        return y.copy()
+    # Positions may be rounded: a neighbor exactly at the edge of the window is inside.
+    half = numpy.minimum(window / 2, numpy.minimum(x - x[0], x[-1] - x)) * (1 + 1e-9)
+    first, last = numpy.searchsorted(x, x - half, side="left"), numpy.searchsorted(x, x + half, side="right")
+    return numpy.array([y[start:stop].mean() for start, stop in zip(first, last, strict=True)])
+
+
+def in_steps(crossing: Crossing, batch_size: float) -> Crossing:
+    """Return a crossing in steps of one in examples.
+
+    >>> in_steps(Crossing(640.0, 1280.0, "reached", 900.0), 64)
+    Crossing(low=10.0, high=20.0, status='reached', point=14.0625)
+    """
+    point = None if crossing.point is None else crossing.point / batch_size
+    return Crossing(crossing.low / batch_size, crossing.high / batch_size, crossing.status, point)
+
+
+def steps_to_fit(crossings: Mapping[float, list[Crossing]]) -> tuple[Array, Array]:
+    """Return batch sizes of shape (n,) and limits of shape (n, 2) for `fit_tradeoff`, from crossings in steps.
+
+    One entry a run that reached the target or ran out of its budget; the others are infeasible and left out.
+
+    Args:
+        crossings: {batch size: the crossings of its runs, in steps}.
+    """
+    runs = [(size, run.low, run.high) for size, found in crossings.items() for run in found if run.usable]
+    table = numpy.array(runs, dtype=float).reshape(-1, 3)
+    return table[:, 0], table[:, 1:]
+
+
+def _interpolate(x: Array, y: Array, first: int, target: float) -> float:
+    share = float((y[first - 1] - target) / (y[first - 1] - y[first]))
+    low, high = float(x[first - 1]), float(x[first])
+    return low ** (1 - share) * high**share if low > 0 else share * high
+
+
+def _has_plateaued(x: Array, y: Array, target: float) -> bool:
+    late = (x >= x[-1] / 2) & (x > 0)
+    if late.sum() < FEWEST_ON_PLATEAU:
+        return False
+    places = numpy.log(x[late] / x[-1])
+    centered = places - places.mean()
+    spread = float(centered @ centered)
+    slope = float(centered @ y[late]) / spread
+    residual = y[late] - y[late].mean() - slope * centered
+    error = math.sqrt(float(residual @ residual) / (len(places) - 2) / spread)
+    steepest = slope - float(stdtrit(len(places) - 2, PLATEAU_LEVEL)) * error
+    return bool(y[late].mean() + steepest * (math.log(HORIZON) - places.mean()) > target)
+
+
+def _curve(positions: ArrayLike, metric: ArrayLike) -> tuple[Array, Array]:
+    x, y = numpy.asarray(positions, dtype=float), numpy.asarray(metric, dtype=float)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(
+            "`positions` and `metric` must be one-dimensional and of one length, "
+            f"got shapes {x.shape} and {y.shape}; pass one metric an evaluation."
+        )
+    if len(x) and not (numpy.isfinite(x).all() and x[0] >= 0 and (numpy.diff(x) > 0).all()):
+        raise ValueError(
+            f"`positions` must rise from 0 or more, got {x.tolist()}; pass the examples or steps at each evaluation."
+        )
+    return x, y
