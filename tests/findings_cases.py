@@ -9,6 +9,7 @@ from dataclasses import replace
 from batchlab.analyze.findings import (
     Answer,
     BatchSizeRow,
+    CurrentRow,
     Estimate,
     Exponent,
     MeanCurve,
@@ -21,6 +22,7 @@ from batchlab.analyze.findings import (
 )
 from batchlab.records import (
     Budget,
+    Current,
     Curve,
     Schedule,
     Settings,
@@ -231,6 +233,38 @@ def accuracy() -> StudyFindings:
     return replace(findings, metric=metric, batch_sizes=rows, curves=curves, baseline_metric=Estimate(0.1, 0.09, 0.11))
 
 
+def with_current() -> StudyFindings:
+    """The resolved case, asked what today's setting loses; 256 and 512 were split."""
+    findings = resolved()
+    rows = tuple(
+        replace(row, micro_batch_size=128, gradient_accumulation_steps=row.batch_size // 128)
+        if row.batch_size > 128
+        else row
+        for row in findings.batch_sizes
+    )
+    current = CurrentRow(
+        batch_size=64,
+        learning_rate=0.001,
+        n_seeds=5,
+        n_steps=337,
+        micro_batch_size=64,
+        gradient_accumulation_steps=1,
+        valid_metric=Estimate(0.0359, 0.0341, 0.0377),
+        test_metric=Estimate(0.0371, 0.0352, 0.039),
+        train_metric=Estimate(0.0203, 0.0195, 0.0211),
+        step_time_s=0.000976,
+        seconds=0.329,
+        against_batch_size=32,
+        against_learning_rate=0.1104,
+        loses=Estimate(0.0121, 0.0095, 0.0147),
+        time_ratio=0.71,
+        sentence="Today's 64 at lr 0.001 loses 1.21 points (0.95 to 1.47) of validation error against 32 at 0.1104, "
+        "but takes 71% of its time.",
+        flags=("worse",),
+    )
+    return replace(findings, batch_sizes=rows, current=current)
+
+
 CASES = {
     "resolved": resolved,
     "tied": tied,
@@ -240,6 +274,7 @@ CASES = {
     "single": single,
     "wide": wide,
     "accuracy": accuracy,
+    "current": with_current,
 }
 
 
@@ -391,6 +426,9 @@ def _spec(findings: StudyFindings, sizes: tuple[int, ...]) -> StudySpec:
         optimizer_settings=findings.optimizer_settings,
         schedule=Schedule("cosine", warmup=0.05),
         device=findings.device,
+        current=None
+        if findings.current is None
+        else Current(findings.current.batch_size, findings.current.learning_rate),
     )
 
 

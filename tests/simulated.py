@@ -56,7 +56,10 @@ def spec(**changes: object) -> StudySpec:
 
 @dataclass(frozen=True)
 class World:
-    """A truth to draw results from: error = floor(B) + curvature x octaves^2 from the best rate + noise."""
+    """A truth to draw results from: error = floor(B) + curvature x octaves^2 from the best rate + noise.
+
+    `waiting` is the share of a trial's seconds that goes into waiting for data.
+    """
 
     floors: dict[int, float]
     best_rate: Callable[[int], float] = lambda batch_size: 0.1 * batch_size / 32
@@ -65,6 +68,7 @@ class World:
     seed_noise: float = 0.002
     diverges_above: float = math.inf
     baseline: float = 0.9
+    waiting: float = 0.0
 
     def result(self, settings: TrialSettings, arm: int | None = None) -> TrialResult:
         """Return the result of one trial; the noise is a function of the settings."""
@@ -99,6 +103,8 @@ class World:
             seconds=0.1,
             host="here",
             versions=(("batchlab", "0"),),
+            micro_batch_size=min(settings.batch_size, settings.micro_batch_size or settings.batch_size),
+            loading_s=0.1 * self.waiting,
         )
 
 

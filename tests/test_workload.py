@@ -68,8 +68,8 @@ def test_a_read_only_array_is_copied_without_a_warning():
 )
 def test_data_that_are_none_are_named(data, came):
     assert message_of(lambda: tiny_classifier(valid=data)) == (
-        "Workload 'tiny': `valid` must be (inputs, targets), a dictionary of tensors or arrays, or a map-style dataset, "
-        f"but is {came}."
+        "Workload 'tiny': `valid` must be (inputs, targets), a dictionary of tensors or arrays, or a map-style "
+        f"dataset, but is {came}."
     )
 
 

@@ -61,7 +61,8 @@ def test_options_reach_the_function_under_its_own_names(calls):
     line = (
         "study file.py:mine --batch-sizes 8:32 --steps 100 --seeds 3 --tuning-seeds 1 --lr sqrt --base-lr 0.1 "
         "--base-batch-size 16 --optimizer adam --set betas=0.9,0.99 --set eps=1e-6 --schedule cosine --warmup 0.1 "
-        "--last-batch drop --margin 0.01 --store my.db --name mine --seed 4 --workers 2 --device cuda --data files"
+        "--last-batch drop --margin 0.01 --store my.db --name mine --seed 4 --workers 2 --device cuda --data files "
+        "--current 64@1e-3 --micro-batch-size 128"
     )
     assert main(line.split()) == 0
     assert calls == [
@@ -88,6 +89,8 @@ def test_options_reach_the_function_under_its_own_names(calls):
                 "workers": 2,
                 "device": "cuda",
                 "data_dir": "files",
+                "current": (64, 1e-3),
+                "micro_batch_size": 128,
             },
         )
     ]
@@ -138,7 +141,7 @@ def test_resume_and_show_take_the_study_and_the_store(calls):
     assert main(["resume", "mine", "--store", "my.db", "--workers", "3", "--quiet"]) == 0
     assert main(["show", "mine", "--store", "my.db"]) == 0
     assert calls == [
-        ("resume", ("mine",), {"store": "my.db", "workers": 3}),
+        ("resume", ("mine",), {"workload": None, "store": "my.db", "workers": 3, "timeout": None}),
         ("load_study", ("mine",), {"store": "my.db"}),
     ]
 

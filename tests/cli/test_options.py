@@ -79,6 +79,18 @@ def test_other_learning_rates_are_refused(text):
     )
 
 
+def test_todays_setting_is_a_batch_size_at_a_learning_rate():
+    assert options.parse_current("64@1e-3") == (64, 1e-3)
+
+
+@pytest.mark.parametrize("text", ["64", "64@", "64x0.1", ""])
+def test_todays_setting_in_another_form_is_refused(text):
+    assert refusal(options.parse_current, text) == (
+        "Today's setting is a batch size and its learning rate, 64@1e-3 or in Python also (64, 1e-3), got "
+        f"{text!r}; write it so."
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "setting"),
     [

@@ -139,8 +139,8 @@ def test_a_worker_that_ends_while_loading_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(ExecutorError) as raised:
             executor.inspect()
     assert str(raised.value) == (
-        f"A worker process was to load the workload ({path}:workload), but ended with exit code 4; mend what it "
-        "printed above, and run the command again."
+        f"A worker process was to load the workload ({path}:workload), but ended with exit code 4; mend that, "
+        "and run the command again."
     )
 
 

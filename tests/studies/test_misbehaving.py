@@ -112,9 +112,9 @@ def test_an_exception_in_one_trial_fails_that_trial(tmp_path: Path) -> None:
 
 
 def test_a_hang_ends_with_the_timeout(tmp_path: Path) -> None:
-    study, notices = studied(tmp_path, "time.sleep(60)", seeds=1, timeout=8)
+    study, notices = studied(tmp_path, "time.sleep(90)", seeds=1, timeout=15)
     assert outcomes(study) == {5: {"failed"}, 8: {"done"}}
-    assert notices == ["A trial at batch size 5 failed: The trial was ended after 8 s, the timeout"]
+    assert notices == ["A trial at batch size 5 failed: The trial was ended after 15 s, the timeout"]
 
 
 def test_the_processes_of_a_hanging_trial_end_with_it(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_processes_of_a_hanging_trial_end_with_it(tmp_path: Path) -> None:
         f"import subprocess; child = subprocess.Popen(['sleep', '60']); open({str(tmp_path / 'pid')!r}, 'w').write("
         "str(child.pid)); child.wait()",
         seeds=1,
-        timeout=8,
+        timeout=15,
     )
     pid = int((tmp_path / "pid").read_text())
     status = Path(f"/proc/{pid}/stat")

@@ -1,10 +1,10 @@
 import pytest
 
-from batchlab.records import TrialResult, TrialSettings
-from batchlab.studies.plan import Plan, plan, trial_id
+from batchlab.records import Current, TrialResult, TrialSettings
+from batchlab.studies.plan import Plan, plan, timed_settings, trial_id, trial_settings
 from simulated import INFO, World, spec
 
-WORLD = World({8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05})
+WORLD = World({8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05, 500: 0.06})
 
 
 def carry_out(**changes: object) -> tuple[Plan, dict[str, TrialResult]]:
@@ -94,3 +94,71 @@ def test_a_failed_trial_does_not_stop_the_plan() -> None:
 def test_a_rule_gives_equal_arms_equal_rates() -> None:
     trials = plan(spec(lr_mode="linear", same_batch_size=8, seeds=1), INFO, {}).trials
     assert {one.learning_rate for one in trials} == {0.025}
+
+
+def test_todays_setting_is_trained_on_the_seeds_of_the_arms() -> None:
+    step, _ = carry_out(current=Current(500, 0.3), seeds=4)
+    today = [one for one in of(step, "confirm") if one.batch_size == 500]
+    assert [(one.learning_rate, one.seed, one.n_steps) for one in today] == [(0.3, seed, 8) for seed in range(4)]
+    assert not any(one.batch_size == 500 for one in of(step, "tune"))
+
+
+def test_todays_setting_shares_the_trials_of_an_arm_that_is_the_same() -> None:
+    plain = plan(spec(lr_mode="fixed"), INFO, {})
+    same = plan(spec(lr_mode="fixed", current=Current(32, 0.1)), INFO, {})
+    other = plan(spec(lr_mode="fixed", current=Current(32, 0.2)), INFO, {})
+    assert same.trials == plain.trials
+    assert len(other.trials) == len(plain.trials) + spec().seeds
+
+
+def test_todays_setting_changes_nothing_about_the_other_trials() -> None:
+    plain, asked = carry_out()[0], carry_out(current=Current(64, 0.01))[0]
+    assert [one for one in asked.trials if one.learning_rate != 0.01] == list(plain.trials)
+
+
+def test_the_number_of_trials_expected_counts_todays_setting() -> None:
+    first, last = plan(spec(current=Current(64, 0.01)), INFO, {}), carry_out(current=Current(64, 0.01))[0]
+    assert first.n_expected == plan(spec(), INFO, {}).n_expected + 5
+    assert last.n_expected == len(last.trials)
+
+
+def test_todays_setting_is_trained_where_no_arm_can_be() -> None:
+    import dataclasses
+
+    question, results = spec(current=Current(64, 1e-9)), {}
+    while not (step := plan(question, INFO, results)).complete:
+        for settings in step.trials:
+            found = WORLD.result(settings)
+            if settings.learning_rate > 1e-9:
+                found = dataclasses.replace(found, status="diverged")
+            results[trial_id(settings)] = found
+    assert [one.learning_rate for one in of(step, "confirm")] == [1e-9] * 5
+
+
+def test_beside_a_control_of_equal_arms_todays_setting_keeps_its_own_size() -> None:
+    trials = plan(spec(lr_mode="fixed", same_batch_size=32, current=Current(64, 0.1), seeds=1), INFO, {}).trials
+    assert [(one.batch_size, one.replica) for one in trials][-2:] == [(32, 5), (64, 0)]
+
+
+def test_only_batches_that_are_larger_than_a_micro_batch_are_split() -> None:
+    trials = plan(spec(lr_mode="fixed", micro_batch_size=32, seeds=1, current=Current(500, 0.1)), INFO, {}).trials
+    parts = {one.batch_size: one.micro_batch_size for one in trials}
+    assert parts == {8: None, 16: None, 32: None, 64: 32, 128: 32, 500: 32}
+
+
+def test_trials_that_are_not_split_are_the_same_with_a_micro_batch_size() -> None:
+    plain, split = (trial_settings(spec(micro_batch_size=size), INFO, 64, 0.1, 0, "tune") for size in (None, 64))
+    assert trial_id(plain) == trial_id(split)
+
+
+def test_every_batch_size_is_timed_once() -> None:
+    question = spec(current=Current(500, 0.3), micro_batch_size=64)
+    timed = timed_settings(question, INFO)
+    assert [one.batch_size for one in timed] == [8, 16, 32, 64, 128, 500]
+    assert {one.purpose for one in timed} == {"time"}
+    assert timed[-1].micro_batch_size == 64
+    assert [one.batch_size for one in timed_settings(spec(current=Current(64, 0.3)), INFO)] == [8, 16, 32, 64, 128]
+
+
+def test_a_control_of_equal_arms_is_timed_at_its_one_size() -> None:
+    assert [one.batch_size for one in timed_settings(spec(same_batch_size=32), INFO)] == [32]

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from batchlab.errors import UsageError
-from batchlab.records import Budget, StudySpec, from_json, identity, to_json
+from batchlab.records import Budget, Current, StudySpec, from_json, identity, to_json
 from batchlab.studies.spec import StudyOptions, default_batch_sizes, resolve_spec
 from simulated import INFO
 
@@ -83,7 +83,27 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
             {"optimizer_settings": {"nesterov": True, "momentum": 0}},
             "`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.",
         ),
-        ({"optimizer": "lion"}, "`optimizer` is sgd, adam or adamw, got 'lion'; choose one of these."),
+        (
+            {"optimizer": "lion"},
+            "`optimizer` is sgd, adam, adamw, rmsprop or adagrad, got 'lion'; choose one of these.",
+        ),
+        ({"micro_batch_size": 0}, "`micro_batch_size` is a whole number of at least 1, got 0; correct it."),
+        ({"micro_batch_size": 2.5}, "`micro_batch_size` is a whole number of at least 1, got 2.5; correct it."),
+        (
+            {"current": "2048@0.1"},
+            "A batch holds at most the 1024 training examples of simulated, got batch size 2048; use 1024 or less.",
+        ),
+        ({"current": "0@0.1"}, "Today's batch size is a whole number of at least 1, got 0; correct it."),
+        ({"current": (64, -0.1)}, "Today's learning rate is a positive number, got -0.1; give one above 0."),
+        ({"current": "64@inf"}, "Today's learning rate is a positive number, got inf; give one above 0."),
+        *(
+            (
+                {"current": value},
+                "Today's setting is a batch size and its learning rate, 64@1e-3 or in Python also (64, 1e-3), got "
+                f"{value!r}; write it so.",
+            )
+            for value in ("64", "64@", "@0.1", "64:0.1", "6.4@0.1", "64@0.1@2", 64, (64,), (64, None), (6.4, 0.1))
+        ),
         ({"schedule": "linear"}, "`schedule` is constant, cosine or step, got 'linear'; choose one of these."),
         ({"warmup": 1.5}, "Warm-up is a share of the budget in [0, 1), got 1.5; use 0.05, say."),
         ({"seeds": 0}, "`seeds` is a whole number of at least 1, got 0; correct it."),
@@ -102,6 +122,16 @@ def test_each_mistake_has_one_clear_message(options: dict[str, Any], expected: s
     assert message(**options) == expected
 
 
+@pytest.mark.parametrize("given", ["64@1e-3", " 64 @ 0.001 ", (64, 1e-3), [numpy.int64(64), "1e-3"], Current(64, 1e-3)])
+def test_todays_setting_can_be_written_in_several_ways(given: Any) -> None:
+    assert resolve_spec(StudyOptions(current=given), INFO).current == Current(64, 0.001)
+
+
+def test_todays_batch_size_is_not_added_to_those_asked_for() -> None:
+    spec = resolve_spec(StudyOptions(batch_sizes=(8, 16), current="64@0.1", micro_batch_size=4), INFO)
+    assert (spec.batch_sizes, spec.micro_batch_size) == ((8, 16), 4)
+
+
 def test_optimizer_settings_are_added_to_the_workloads() -> None:
     spec = resolve_spec(StudyOptions(optimizer_settings={"nesterov": True}), INFO)
     assert spec.optimizer_settings == (("momentum", 0.9), ("nesterov", True))
@@ -112,7 +142,9 @@ def test_the_records_say_which_workload_was_asked_for() -> None:
 
 
 def test_a_spec_survives_the_store_with_its_id() -> None:
-    options = StudyOptions(lr="linear", base_lr=1, margin=1, optimizer="adam", optimizer_settings={"betas": (0, 0.95)})
+    options = StudyOptions(
+        lr="linear", base_lr=1, margin=1, optimizer="adam", optimizer_settings={"betas": (0, 0.95)}, current=(64, 1)
+    )
     spec = resolve_spec(options, INFO)
     assert identity(from_json(StudySpec, json.loads(json.dumps(to_json(spec))))) == identity(spec)
 

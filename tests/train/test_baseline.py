@@ -8,15 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from batchlab.train.baseline import baseline_metric, best_constant
-from batchlab.train.evaluation import evaluate
-from batchlab.train.reading import evaluation_batches
+from batchlab.train.evaluation import Evaluation
 from batchlab.workload import Metric, cross_entropy
 from cases import N_CLASSES, N_INPUTS, blobs, random_state, tiny_classifier, tiny_regression
 
 
 def baseline(workload, model=None) -> float:
     splits = workload.splits(0)
-    validation = evaluation_batches(workload, splits.valid)
+    validation = Evaluation(workload, splits.valid)
     return baseline_metric(workload, splits.train, model or workload.make_model(), validation)
 
 
@@ -73,10 +72,7 @@ def refuses_constants(outputs, targets):
 def test_without_a_best_constant_the_baseline_is_the_untrained_model(change):
     workload = tiny_classifier(**change)
     model = workload.make_model()
-    assert (
-        baseline(workload, model)
-        == evaluate(model, workload, evaluation_batches(workload, workload.splits(0).valid))[1]
-    )
+    assert baseline(workload, model) == Evaluation(workload, workload.splits(0).valid)(model)[1]
 
 
 def test_the_model_is_left_as_found():

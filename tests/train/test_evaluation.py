@@ -3,8 +3,7 @@ import torch
 from torch import nn
 
 from batchlab.train import reading
-from batchlab.train.evaluation import evaluate
-from batchlab.train.reading import evaluation_batches
+from batchlab.train.evaluation import Evaluation
 from batchlab.workload import Workload
 
 
@@ -12,9 +11,9 @@ def test_ragged_chunks_are_weighted_by_their_examples(monkeypatch: pytest.Monkey
     inputs, targets = torch.randn(100, 3), torch.randint(0, 2, (100,))
     workload = Workload("w", lambda: nn.Linear(3, 2), (inputs, targets), (inputs, targets))
     model = workload.make_model()
-    whole = evaluate(model, workload, evaluation_batches(workload, (inputs, targets)))
+    whole = Evaluation(workload, (inputs, targets))(model)
     monkeypatch.setattr(reading, "ARRAYS_AT_ONCE", 7)
-    assert evaluate(model, workload, evaluation_batches(workload, (inputs, targets))) == pytest.approx(whole)
+    assert Evaluation(workload, (inputs, targets))(model) == pytest.approx(whole)
 
 
 def test_the_mode_is_left_as_found_and_dropout_is_off() -> None:
@@ -23,7 +22,5 @@ def test_the_mode_is_left_as_found_and_dropout_is_off() -> None:
         "w", lambda: nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 2)), (inputs, targets), (inputs, targets)
     )
     model = workload.make_model().train()
-    assert evaluate(model, workload, evaluation_batches(workload, (inputs, targets))) == evaluate(
-        model, workload, evaluation_batches(workload, (inputs, targets))
-    )
+    assert Evaluation(workload, (inputs, targets))(model) == Evaluation(workload, (inputs, targets))(model)
     assert model.training

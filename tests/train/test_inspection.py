@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 import itertools
+import platform
 import subprocess
 import sys
 
@@ -54,6 +55,7 @@ def test_the_record_tells_what_a_study_must_know():
         default_batch_size=8,
         default_epochs=2,
         redraws=False,
+        inspected_on=platform.node(),
     )
     assert len(info.fingerprint) == 64
 
@@ -204,8 +206,8 @@ def test_a_model_that_returns_more_than_logits_is_named():
             return super().forward(x), x
 
     assert message_of(tiny_classifier(model=lambda: Pair(N_INPUTS, N_CLASSES))) == (
-        "Workload 'tiny', training data: the model must return the logits, one tensor, but returned a tuple of 2; return "
-        "the logits alone, or give a `loss` and a `metric` that take what it returns."
+        "Workload 'tiny', training data: the model must return the logits, one tensor, but returned a tuple of 2; "
+        "return the logits alone, or give a `loss` and a `metric` that take what it returns."
     )
 
 
@@ -304,4 +306,82 @@ def test_a_model_with_nothing_to_train_is_refused():
     assert refused(model=lambda: nn.Linear(N_INPUTS, N_CLASSES).requires_grad_(False)).endswith(
         "the model must have parameters to train, but none has `requires_grad`; make them nn.Parameter, or unfreeze "
         "some."
+    )
+
+
+def half_loss(model, batch):
+    return nn.functional.cross_entropy(model(batch[0]), batch[1]), len(batch[1])
+
+
+def counted_once(model, batch):
+    return nn.functional.cross_entropy(model(batch[0]), batch[1], reduction="sum"), 1
+
+
+def test_a_step_that_returns_a_mean_for_a_sum_is_named():
+    assert message_of(tiny_classifier(loss=cross_entropy, step=half_loss)) == (
+        "Workload 'tiny', training data: the step must return a sum and the number it is a sum over, which both double "
+        "when an example is given twice, but its sum grew 1-fold and its count 2-fold; multiply a mean by its count."
+    )
+
+
+def test_a_step_that_counts_nothing_is_named():
+    assert message_of(tiny_classifier(step=counted_once)) == (
+        "Workload 'tiny', training data: the step must return a sum and the number it is a sum over, which both double "
+        "when an example is given twice, but its sum grew 2-fold and its count 1-fold; count the examples or tokens of "
+        "the batch."
+    )
+
+
+def test_a_step_that_returns_one_number_is_named():
+    assert message_of(tiny_classifier(step=lambda model, batch: model(batch[0]).sum())) == (
+        "Workload 'tiny', training data: the step must return (sum, count), two numbers, but returned shape () "
+        "(float32); return the sum of the losses and the number of examples or tokens in it."
+    )
+
+
+def test_a_dictionary_without_a_step_is_named():
+    data = {"x": torch.zeros(4, 2), "y": torch.zeros(4)}
+    assert message_of(tiny_classifier(train=data, valid=data, test=None)) == (
+        "Workload 'tiny', training data: a batch must be (inputs, targets), but is a dictionary with x, y; give "
+        "`step(model, batch) -> (loss_sum, count)` for batches of another shape."
+    )
+
+
+def test_a_loss_without_a_gradient_is_named():
+    workload = tiny_classifier(loss=lambda outputs, targets: cross_entropy(outputs.detach(), targets))
+    assert message_of(workload) == (
+        "Workload 'tiny': the loss must be a tensor that depends on the model's trained parameters, but no gradient "
+        "reaches them; leave out `detach`, `item` and `no_grad` on the way."
+    )
+
+
+def test_a_sampler_that_ignores_its_generator_is_named():
+    workload = tiny_classifier(sampler=lambda train, generator: torch.randperm(96))
+    assert message_of(workload) == (
+        "Workload 'tiny': the sampler must draw from the generator it is given, but gave other indices for the same "
+        "seed; pass it on, as in WeightedRandomSampler(weights, n, generator=generator)."
+    )
+
+
+def test_a_sampler_beyond_the_data_is_named():
+    assert message_of(tiny_classifier(sampler=lambda train, generator: range(90, 100))) == (
+        "Workload 'tiny': the sampler must give indices between 0 and 95, one of a training example each, but gave "
+        "some between 90 and 99; correct it."
+    )
+
+
+def test_a_sampler_decides_how_long_an_epoch_is():
+    assert inspect_workload(tiny_classifier(sampler=lambda train, generator: range(10)), "t").n_train == 10
+
+
+def test_modules_that_see_the_whole_batch_are_found():
+    model = functools.partial(nn.Sequential, nn.Linear(4, 3), nn.BatchNorm1d(3))
+    assert inspect_workload(tiny_classifier(model=model), "t").batch_norm == "1"
+
+
+def test_an_optimizer_setting_that_cannot_be_stored_is_named():
+    assert message_of(tiny_classifier(optimizer_settings={"foreach": None})) == (
+        "Workload 'tiny': the optimizer setting 'foreach' must be a number, true or false, a text or a tuple of "
+        "numbers, as it is stored, but is of type NoneType; set it in a function "
+        "(params, settings) -> Optimizer instead."
     )

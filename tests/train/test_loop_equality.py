@@ -73,7 +73,7 @@ def plain_losses(
     micro: int | None = None,
     factor: Callable[[int], float] = lambda seen: 1.0,
 ) -> list[float]:
-    """Train as a script would, and return the mean loss of every step; the sums of micro-batches are taken literally."""
+    """Train as a script would, and return the mean loss of every step; sums over micro-batches are taken literally."""
     torch.manual_seed(derive_seed(0, "weights", trial.seed))
     model = make_model()
     torch.manual_seed(derive_seed(0, "training", trial.seed, 0))
@@ -218,7 +218,7 @@ def test_a_transformer_on_dictionaries_with_padding_autocast_and_clipping(micro:
         clip=0.5,
         micro=micro,
     )
-    # A clipped Adam in mixed precision: one rounding of 2**-9 in a gradient may differ where sums are ordered otherwise.
+    # In bfloat16 a gradient may be rounded otherwise where it is summed in another order.
     agree(workload, trial, expected, rel=1e-11 if micro is None else 1e-2)
 
 

@@ -6,7 +6,7 @@ import pytest
 import findings_cases
 from batchlab.cli import study as study_command
 from batchlab.cli.parser import Parser
-from batchlab.records import Budget, Schedule
+from batchlab.records import Budget, Current, Schedule
 from batchlab.views.repeat import repeat_command, settings_without_option
 
 
@@ -45,6 +45,11 @@ def test_the_command_line_reads_back_what_the_study_asked(kind):
 
 def test_a_fixed_learning_rate_is_given_to_the_last_digit():
     assert parsed(repeat_command(record(lr_mode="fixed", base_lr=0.1 + 0.2))).lr == 0.1 + 0.2
+
+
+def test_todays_setting_and_micro_batches_are_asked_for_again():
+    read = parsed(repeat_command(record(current=Current(64, 1e-3), micro_batch_size=128)))
+    assert (read.current, read.micro_batch_size) == ((64, 1e-3), 128)
 
 
 def test_settings_at_their_defaults_need_no_option():

@@ -63,6 +63,14 @@ def test_parts_come_in_the_order_of_their_weight():
     ]
 
 
+def test_todays_setting_comes_before_the_batch_sizes_with_its_sentence():
+    page = page_of_case("current")
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings[:3] == ["Use this", "Today's setting", "By batch size"]
+    assert findings_cases.with_current().current.sentence in text_of(page)
+    assert "allows for that one having been picked as the best of several" in text_of(page)
+
+
 def test_the_recommended_setting_can_be_copied_as_lines():
     block = re.search(r'<pre id="setting">(.*?)</pre>', page_of_case("tied"), re.DOTALL)
     assert html.unescape(block.group(1)).splitlines() == [

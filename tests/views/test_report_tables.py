@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 import findings_cases
-from batchlab.views.report_tables import Cell, batch_size_table, settings_table, trials_table
+from batchlab.views.report_tables import Cell, batch_size_table, current_table, settings_table, trials_table
 
 
 def column(table, heading):
@@ -28,6 +30,43 @@ def test_columns_without_any_value_are_left_out():
 def test_accumulation_is_shown_only_where_there_is_any():
     assert "Micro-batches" not in batch_size_table(findings_cases.tied()).headings
     assert column(batch_size_table(findings_cases.wide()), "Micro-batches")[-1] == Cell("16 × 4096")
+
+
+def test_todays_setting_stands_above_the_one_it_is_compared_with():
+    table = current_table(findings_cases.with_current())
+    assert column(table, "Setting") == [Cell("today's"), Cell("recommended")]
+    assert column(table, "Batch size") == [Cell("64"), Cell("32")]
+    assert column(table, "Validation error, %") == [Cell("3.59", "3.41–3.77"), Cell("2.38", "2.21–2.55")]
+    assert column(table, "Loses in validation error, points") == [Cell("1.21", "0.95–1.47"), Cell("–")]
+    assert column(table, "Total time") == [Cell("329 ms"), Cell("464 ms")]
+
+
+def test_without_a_recommendation_it_is_compared_with_the_best_mean():
+    findings = findings_cases.with_current()
+    nothing = replace(findings, answer=replace(findings.answer, recommended=None))
+    assert column(current_table(nothing), "Setting")[1] == Cell("best mean")
+
+
+def test_a_setting_without_an_equal_stands_alone():
+    findings = findings_cases.with_current()
+    alone = replace(findings.current, against_batch_size=None, loses=None)
+    table = current_table(replace(findings, current=alone))
+    assert [line.cells[0] for line in table.lines] == [Cell("today's")]
+    assert "Loses in validation error, points" not in table.headings
+
+
+def test_a_study_that_was_not_asked_has_no_table_of_todays_setting():
+    assert current_table(findings_cases.tied()) is None
+
+
+def test_settings_name_todays_setting_and_the_micro_batches_where_they_were_given():
+    findings = findings_cases.with_current()
+    record = findings_cases.record_of(findings)
+    rows = dict(settings_table(findings, replace(record, spec=replace(record.spec, micro_batch_size=128))))
+    assert rows["Today's setting"] == "batch size 64 at learning rate 0.001"
+    assert rows["Micro-batches"] == "at most 128 examples"
+    plain = dict(settings_table(findings_cases.tied(), findings_cases.record_of(findings_cases.tied())))
+    assert not {"Today's setting", "Micro-batches"} & set(plain)
 
 
 @pytest.mark.parametrize("case", findings_cases.CASES)

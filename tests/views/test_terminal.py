@@ -121,3 +121,16 @@ def test_an_encoding_without_dashes_gets_plain_characters():
     text = printed(findings_cases.tied(), file=file)
     assert "2.41 (2.24-2.58)" in text
     assert "472 us" in text
+
+
+def test_what_todays_setting_loses_is_said_after_the_table():
+    findings = findings_cases.with_current()
+    lines = printed(findings, 300).splitlines()
+    place = lines.index(findings.current.sentence)
+    assert lines[place - 1].startswith("Error: mean of 5 seeds") and lines[place + 1] == ""
+
+
+def test_accumulation_is_told_below_the_table_only_where_there_was_any():
+    text = " ".join(printed(findings_cases.with_current()).split())
+    assert "256 ran as 2 micro-batches of 128, 512 as 4 micro-batches of 128." in text
+    assert "micro-batches" not in printed(findings_cases.tied())

@@ -86,3 +86,20 @@ def test_differing_numbers_of_seeds_are_said_as_a_range():
     findings = findings_cases.tied()
     rows = (replace(findings.batch_sizes[0], n_seeds=2), *findings.batch_sizes[1:])
     assert wording.seeds_words(replace(findings, batch_sizes=rows)) == "2 to 5 seeds"
+
+
+@pytest.mark.parametrize(
+    ("splits", "text"),
+    [
+        ({512: (128, 4)}, "512 ran as 4 micro-batches of 128"),
+        ({8: (8, 1), 300: (128, 3)}, "300 ran as 3 micro-batches of up to 128"),
+        ({8: (8, 1)}, ""),
+    ],
+)
+def test_accumulation_is_said_of_the_sizes_that_were_split(splits, text):
+    row = findings_cases.tied().batch_sizes[0]
+    rows = [
+        replace(row, batch_size=size, micro_batch_size=micro, gradient_accumulation_steps=steps)
+        for size, (micro, steps) in splits.items()
+    ]
+    assert wording.accumulation_words(rows) == text

@@ -66,7 +66,7 @@ def test_a_near_miss_is_answered_with_the_nearest_names():
 def test_a_strange_name_is_answered_with_all_names():
     assert message_of("banana", UnknownWorkload) == (
         "No workload is called 'banana'; built in are digits-mlp, digits-cnn, mnist-mlp, mnist-cnn, fashion-mlp, "
-        f"fashion-cnn, no-signal, quadratic; {OWN}."
+        f"fashion-cnn, cifar10-cnn, char-lm, no-signal, quadratic; {OWN}."
     )
 
 

@@ -19,17 +19,38 @@ def current_trials(record: StudyRecord) -> tuple[TrialResult, ...]:
     )
 
 
-def arm_of(spec: StudySpec, settings: TrialSettings) -> int:
-    """Return the batch size that names the trial's arm; in an A/A control that is a label, told by the replica."""
+def arm_of(spec: StudySpec, settings: TrialSettings) -> int | None:
+    """Return the batch size that names the trial's arm; in an A/A control that is a label, told by the replica.
+
+    None is no arm: today's setting, at a batch size of its own or beside an A/A control.
+    """
     if spec.same_batch_size is None:
-        return settings.batch_size
-    return spec.batch_sizes[settings.replica - 1]
+        return settings.batch_size if settings.batch_size in spec.batch_sizes else None
+    return spec.batch_sizes[settings.replica - 1] if settings.replica else None
 
 
 def results_by_arm(spec: StudySpec, trials: Iterable[TrialResult], purpose: str) -> dict[int, list[TrialResult]]:
-    """Return the trials of one purpose (tune or confirm), by arm, in the order of the study's batch sizes."""
+    """Return the trials of one purpose (tune or confirm), by arm, in the order of the study's batch sizes.
+
+    At the batch size of today's setting its confirmed trials are among them, whatever their learning rate.
+    """
     by_arm: dict[int, list[TrialResult]] = {batch_size: [] for batch_size in spec.batch_sizes}
     for trial in trials:
-        if trial.settings.purpose == purpose and trial.status != "failed":
-            by_arm[arm_of(spec, trial.settings)].append(trial)
+        arm = arm_of(spec, trial.settings)
+        if arm is not None and trial.settings.purpose == purpose and trial.status != "failed":
+            by_arm[arm].append(trial)
     return by_arm
+
+
+def results_of_current(spec: StudySpec, trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return the confirmed trials of today's setting, failed ones among them, by seed."""
+    current = spec.current
+    found = [
+        trial
+        for trial in trials
+        if current is not None
+        and trial.settings.purpose == "confirm"
+        and trial.settings.replica == 0
+        and (trial.settings.batch_size, trial.settings.learning_rate) == (current.batch_size, current.learning_rate)
+    ]
+    return sorted(found, key=lambda one: one.settings.seed)

@@ -3,20 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from batchlab.analyze.contest import FEWEST_SEEDS
-from batchlab.analyze.learning_rates import ChosenLearningRate
+from batchlab.analyze.findings import CurrentRow, Recommended
+from batchlab.analyze.prepared import Prepared
+from batchlab.analyze.rows import micro_batch_size_of
 from batchlab.analyze.wording import say_list
 from batchlab.records import StudySpec, TrialResult
 
 
-def warnings_of(
-    spec: StudySpec,
-    rates: Mapping[int, ChosenLearningRate],
-    confirmed: Mapping[int, Sequence[TrialResult]],
-    diverged: Sequence[int],
-) -> tuple[str, ...]:
+def warnings_of(study: Prepared) -> tuple[str, ...]:
     """Return the warnings of the study's own answer, the gravest first."""
-    found = [*_unfinished(spec, confirmed, diverged), *_confounded_with_learning_rate(spec)]
-    found += _confounded_with_updates(spec, confirmed)
+    spec, confirmed, diverged = study.record.spec, study.confirmed, study.diverged
+    found = [*_unfinished(study), *_confounded_with_learning_rate(spec), *_confounded_with_updates(spec, confirmed)]
     if diverged:
         counts = [
             f"{size} ({sum(one.status == 'diverged' for one in confirmed[size])} of {len(confirmed[size])} seeds)"
@@ -25,9 +22,10 @@ def warnings_of(
             for size in diverged
         ]
         found.append(f"Training diverged at batch size {say_list(counts)}; these count as worse.")
-    edges = [size for size, rate in rates.items() if rate.at_edge]
+    edges = [size for size, rate in study.rates.items() if rate.at_edge]
     if edges:
         found.append(f"The best learning rate stayed at the edge of the search at batch size {say_list(edges)}.")
+    found += _micro_batches_seen(study)
     if spec.seeds < FEWEST_SEEDS:
         found.append(f"Fewer than {FEWEST_SEEDS} seeds a size: there are no intervals, and no difference can be shown.")
     if spec.same_batch_size is not None:
@@ -38,11 +36,46 @@ def warnings_of(
     return tuple(found)
 
 
-def _unfinished(spec: StudySpec, confirmed: Mapping[int, Sequence[TrialResult]], diverged: Sequence[int]) -> list[str]:
-    missing = [size for size in spec.batch_sizes if size not in diverged and len(confirmed[size]) < spec.seeds]
-    if not missing:
+def warning_of_current(current: CurrentRow | None, recommended: Recommended | None) -> tuple[str, ...]:
+    """Return the warning where today's setting is shown to be better than the recommended one."""
+    if current is None or recommended is None or "better" not in current.flags or "within_margin" in current.flags:
+        return ()
+    return (
+        "Today's setting is shown to be better than the recommended one: keep it, and have the study search around it "
+        "(`--batch-sizes`, `--base-lr`).",
+    )
+
+
+def _unfinished(study: Prepared) -> list[str]:
+    spec = study.record.spec
+    short = [
+        size for size in spec.batch_sizes if size not in study.diverged and len(study.confirmed[size]) < spec.seeds
+    ]
+    places = [f"at batch size {say_list(short)}"] if short else []
+    if spec.current is not None and sum(one.status != "failed" for one in study.current) < spec.seeds:
+        places.append("of today's setting")
+    if not places:
         return []
-    return [f"Not finished: trials are missing at batch size {say_list(missing)}; `batchlab resume` goes on."]
+    return [f"Not finished: trials are missing {say_list(places)}; `batchlab resume` goes on."]
+
+
+def _micro_batches_seen(study: Prepared) -> list[str]:
+    """Return the warning where batch norm saw parts of a batch: its noise is then that of the part.
+
+    One micro-batch size for all ("ghost batch", Hoffer et al. 2017) makes that noise the same at every batch size.
+    """
+    layer = study.record.info.batch_norm
+    trained = [found for found in (*study.confirmed.values(), study.current) if found]
+    micro = {found[0].settings.batch_size: micro_batch_size_of(found) for found in trained}
+    split = [f"{part} examples at batch size {size}" for size, part in sorted(micro.items()) if part < size]
+    if layer is None or not split:
+        return []
+    alike = min(micro.values())
+    advice = "" if set(micro.values()) == {alike} else f" `--micro-batch-size {alike}` normalizes alike at every size."
+    return [
+        f"Batch norm (module {layer}) saw micro-batches of {say_list(split)}: sizes that were split are not what they "
+        f"would be in one pass.{advice}"
+    ]
 
 
 def _confounded_with_learning_rate(spec: StudySpec) -> list[str]:

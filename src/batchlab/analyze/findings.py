@@ -82,6 +82,38 @@ class BatchSizeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CurrentRow:
+    """What today's setting found with the same seeds, and how it compares with what is recommended.
+
+    It is compared with the recommended setting, or where none is with the one of the best mean (`against_batch_size`
+    and `against_learning_rate`; None where no arm was trained to the end). `loses` is how much worse its validation
+    metric is, positive where it is worse whatever the metric's direction: its interval is paired over seeds, contains
+    the noise of choosing the other's learning rate, and allows for that one having been picked as the best of several.
+    None where either diverged. `time_ratio` is its quiet seconds over those of the other. Flags: same (it is that
+    setting), worse, better, within_margin (the difference is shown to be smaller than the margin), undecided,
+    diverged, too_few_seeds, failed.
+    """
+
+    batch_size: int
+    learning_rate: float
+    n_seeds: int
+    n_steps: int
+    micro_batch_size: int
+    gradient_accumulation_steps: int
+    valid_metric: Estimate
+    test_metric: Estimate | None
+    train_metric: Estimate | None
+    step_time_s: float | None
+    seconds: float | None
+    against_batch_size: int | None
+    against_learning_rate: float | None
+    loses: Estimate | None
+    time_ratio: float | None
+    sentence: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResponsePoint:
     """One learning rate tried at one batch size: mean over the tuning seeds (None where every seed diverged)."""
 
@@ -139,7 +171,8 @@ class StudyFindings:
     """All that a study found, in the shape `batchlab study --json` prints.
 
     `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says
-    why). `baseline_metric` is the validation metric of the best constant predictor.
+    why). `baseline_metric` is the validation metric of the best constant predictor. `current` is today's setting, where
+    the study was asked to compare with one.
     """
 
     study: StudyLabel
@@ -164,4 +197,5 @@ class StudyFindings:
     trials: TrialCounts
     notes: tuple[str, ...]
     seconds: float
+    current: CurrentRow | None = None
     format: str = "batchlab.study/1"

@@ -25,6 +25,25 @@ def say_margin(metric: str, value: float) -> str:
     return f"{100 * value:g} points" if metric in PERCENT_METRICS else f"{value:.3g}"
 
 
+def say_difference(metric: str, value: float) -> str:
+    """Return a measured difference of metric values without its unit: points for error and accuracy.
+
+    >>> say_difference("error", 0.01213), say_difference("loss", -0.03456)
+    ('1.21', '-0.0346')
+    """
+    # The sum makes -0.00 plain 0.00.
+    return f"{round(100 * value, 2) + 0.0:.2f}" if metric in PERCENT_METRICS else f"{value:.3g}"
+
+
+def say_unit(metric: str) -> str:
+    """Return the unit of a difference with the blank before it, nothing where the metric has none.
+
+    >>> say_unit("error"), say_unit("loss")
+    (' points', '')
+    """
+    return " points" if metric in PERCENT_METRICS else ""
+
+
 def within_range(metric: str, interval: Interval) -> Interval:
     """Return the interval cut to the values the metric can take: error and accuracy lie between 0 and 1.
 

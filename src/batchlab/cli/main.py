@@ -29,6 +29,9 @@ class Command:
 
 
 COMMANDS = {
+    "init": Command(
+        "batchlab.cli.init", "write a workload file to start from", "batchlab init --from train.py -o workload.py"
+    ),
     "study": Command(
         "batchlab.cli.study",
         "train at several batch sizes and say which to use",

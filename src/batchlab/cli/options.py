@@ -7,13 +7,14 @@ from pathlib import Path
 
 from batchlab.errors import UsageError
 from batchlab.records import Setting
+from batchlab.studies.spec import read_current
 from batchlab.studies.store import DEFAULT_STORE
 
 BUDGETS = ("epochs", "examples", "steps")
 
 
 def parse_batch_sizes(text: str) -> tuple[int, ...]:
-    """Return the batch sizes that a range of powers of two or a list means, in order of size.
+    """Return the batch sizes that a list or a range means, in order of size; a range, the powers of two within it.
 
     >>> parse_batch_sizes("8:100"), parse_batch_sizes("64,8,24")
     ((8, 16, 32, 64), (8, 24, 64))
@@ -48,6 +49,16 @@ def parse_lr(text: str) -> str | float:
             f"`--lr` takes tune, linear, sqrt or a positive number, got {text!r}; leave it out to have it tuned."
         )
     return value
+
+
+def parse_current(text: str) -> tuple[int, float]:
+    """Return today's batch size and learning rate.
+
+    >>> parse_current("64@1e-3")
+    (64, 0.001)
+    """
+    current = read_current(text)
+    return current.batch_size, current.learning_rate
 
 
 def parse_setting(text: str) -> tuple[str, Setting]:
@@ -139,6 +150,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """Add what commands that train share: how, and what to write in the end."""
     parser.add_argument(
         "--workers", type=whole("--workers"), metavar="N", help="trials at a time (default: one a core)"
+    )
+    parser.add_argument(
+        "--timeout", type=number("--timeout"), metavar="S", help="give up on a trial after so many seconds"
     )
     parser.add_argument("--report", type=output_file("--report"), metavar="PATH", help="write the report there")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

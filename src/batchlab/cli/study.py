@@ -9,8 +9,9 @@ from batchlab.cli.progress import open_progress
 
 # What is not given is left to the defaults of `batchlab.study`, so that they are said once.
 KEYWORDS = (
-    *("batch_sizes", "lr", "base_lr", "base_batch_size", *options.BUDGETS, "seeds", "tuning_seeds", "seed"),
-    *("optimizer", "schedule", "warmup", "last_batch", "margin", "device", "data_dir", "store", "name", "workers"),
+    *("batch_sizes", "current", "lr", "base_lr", "base_batch_size", *options.BUDGETS, "seeds", "tuning_seeds", "seed"),
+    *("optimizer", "schedule", "warmup", "last_batch", "micro_batch_size", "margin", "device", "data_dir"),
+    *("store", "name", "workers", "timeout"),
 )
 
 
@@ -23,7 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--batch-sizes",
         type=options.parse_batch_sizes,
         metavar="SIZES",
-        help="powers of two, 8:512, or a list, 8,24,64",
+        help="powers of two from 8 to 512, 8:512, or a list, 8,24,64",
+    )
+    add(
+        "--current",
+        type=options.parse_current,
+        metavar="B@LR",
+        help="today's batch size and learning rate, 64@1e-3, to compare with the best",
     )
     add("--epochs", type=number("--epochs"), metavar="N", help="budget of a trial: passes over the training data")
     add("--examples", type=number("--examples"), metavar="N", help="... or training examples")
@@ -34,11 +41,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=whole("--seeds"), metavar="N", help="seeds that compare the batch sizes (default 5)")
     add("--tuning-seeds", type=whole("--tuning-seeds"), metavar="N", help="seeds that tune learning rates (default 2)")
     add("--seed", type=whole("--seed"), metavar="N", help="base seed of everything random (default 0)")
-    add("--optimizer", metavar="NAME", help="sgd, adam or adamw")
+    add("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, adagrad or the workload's own")
     add("--set", action="append", type=options.parse_setting, metavar="KEY=VALUE", help="an optimizer setting")
     add("--schedule", metavar="NAME", help="constant (the default), cosine or step")
     add("--warmup", type=number("--warmup"), metavar="SHARE", help="linear warm-up over this share of the budget")
     add("--last-batch", metavar="HOW", help="when an epoch does not divide: carry (the default), drop or keep")
+    add(
+        "--micro-batch-size", type=whole("--micro-batch-size"), metavar="N", help="split larger batches into parts of N"
+    )
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
     add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, ...")
     add("--data", dest="data_dir", metavar="DIR", help="where the workload's data files are")

@@ -1,12 +1,13 @@
 """What a study does next: a pure function of its question and of the results so far."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.learning_rates import chosen_learning_rates, response_of
-from batchlab.records import StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.records import Current, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.search import learning_rate_at, octaves_wanted
 from batchlab.train.budgets import evaluation_points, steps_in_budget
 
@@ -36,21 +37,24 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
     """Return what the study needs, given what it has: first tuning at every batch size, then confirmation.
 
     Confirmation waits for every batch size, because the optimum of each is smoothed with its neighbors'; its seeds are
-    the same at every batch size and none of them was used for tuning.
+    the same at every batch size and none of them was used for tuning. Today's setting, if there is one, trains with
+    these seeds too; where it coincides with an arm the trials are the same ones.
     """
     tuning: list[TrialSettings] = []
-    n_confirming = len(spec.batch_sizes) * spec.seeds
+    current = _current_trials(spec, info)
+    n_confirming = len(spec.batch_sizes) * spec.seeds + len(current)
     if spec.lr_mode == "tune":
         searches = [_search(spec, info, results, arm) for arm in spec.batch_sizes]
         tuning = [settings for search in searches for settings in search]
         if any(trial_id(settings) not in results for settings in tuning):
             return Plan("tuning", tuple(tuning), len(tuning) + n_confirming)
     rates = chosen_learning_rates(spec, [results[trial_id(settings)] for settings in tuning])
-    confirming = [
+    arms = [
         trial_settings(spec, info, arm, rate.value, seed, "confirm")
         for arm, rate in rates.items()
         for seed in range(spec.seeds)
     ]
+    confirming = tuple(dict.fromkeys((*arms, *current)))
     complete = all(trial_id(settings) in results for settings in confirming)
     return Plan("complete" if complete else "confirming", (*tuning, *confirming), len(tuning) + len(confirming))
 
@@ -58,8 +62,12 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
 def trial_settings(
     spec: StudySpec, info: WorkloadInfo, arm: int, learning_rate: float, seed: int, purpose: str
 ) -> TrialSettings:
-    """Return the settings of one trial of the arm."""
+    """Return the settings of one trial of the arm.
+
+    Where all of a batch goes through the model at once the micro-batch size has no part in what the trial is.
+    """
     batch_size = spec.same_batch_size or arm
+    is_split = spec.micro_batch_size is not None and spec.micro_batch_size < batch_size
     n_steps = steps_in_budget(spec.budget, batch_size, info.n_train, spec.last_batch)
     examples = {"epochs": spec.budget.value * info.n_train, "examples": spec.budget.value}
     return TrialSettings(
@@ -78,7 +86,30 @@ def trial_settings(
         replica=0 if spec.same_batch_size is None else spec.batch_sizes.index(arm) + 1,
         purpose=purpose,
         device=spec.device,
+        micro_batch_size=spec.micro_batch_size if is_split else None,
     )
+
+
+def timed_settings(spec: StudySpec, info: WorkloadInfo) -> tuple[TrialSettings, ...]:
+    """Return what the quiet pass times, one entry a batch size: every arm's, and today's if it is none of these."""
+    arms = spec.batch_sizes if spec.same_batch_size is None else spec.batch_sizes[:1]
+    timed = {one.batch_size: one for arm in arms for one in [trial_settings(spec, info, arm, spec.base_lr, 0, "time")]}
+    if spec.current is not None:
+        timed.setdefault(spec.current.batch_size, _current_settings(spec, info, spec.current, 0, "time"))
+    return tuple(timed.values())
+
+
+def _current_trials(spec: StudySpec, info: WorkloadInfo) -> list[TrialSettings]:
+    current = spec.current
+    if current is None:
+        return []
+    return [_current_settings(spec, info, current, seed, "confirm") for seed in range(spec.seeds)]
+
+
+def _current_settings(spec: StudySpec, info: WorkloadInfo, current: Current, seed: int, purpose: str) -> TrialSettings:
+    """Return one trial of today's setting; in an A/A control too it trains at its own batch size, as no arm does."""
+    plain = dataclasses.replace(spec, same_batch_size=None)
+    return trial_settings(plain, info, current.batch_size, current.learning_rate, seed, purpose)
 
 
 def _search(spec: StudySpec, info: WorkloadInfo, results: Results, arm: int) -> list[TrialSettings]:

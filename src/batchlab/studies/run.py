@@ -1,5 +1,6 @@
 """The driver of a study: asks the plan what is next, keeps the workers busy, and is the only writer of the records."""
 
+import dataclasses
 import shlex
 import statistics
 import time
@@ -202,7 +203,11 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
     A failure costs the seconds in the answer and nothing else.
     """
     trial_step_s = _step_seconds(drive.results.values())
-    settings = [one for one in timed_settings(drive.spec, drive.info) if one.batch_size in trial_step_s]
+    settings = [
+        dataclasses.replace(one, micro_batch_size=_micro_batch_size(drive, one.batch_size))
+        for one in timed_settings(drive.spec, drive.info)
+        if one.batch_size in trial_step_s
+    ]
     timed = {one.batch_size for one in drive.store.study(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
@@ -221,6 +226,12 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
         drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
+
+
+def _micro_batch_size(drive: _Drive, batch_size: int) -> int | None:
+    """Return the largest micro-batch size at which trials of this batch size went through, None where it is unknown."""
+    sizes = [one.micro_batch_size for one in drive.results.values() if one.settings.batch_size == batch_size]
+    return max(sizes) or None
 
 
 def _step_seconds(results: Iterable[TrialResult]) -> dict[int, float]:
@@ -252,7 +263,13 @@ def _short(settings: TrialSettings) -> str:
 
 
 def _best_so_far(drive: _Drive) -> str | None:
-    by_arm = results_by_arm(drive.spec, drive.results.values(), "confirm")
+    current = drive.spec.current
+    compared = [
+        one
+        for one in drive.results.values()
+        if current is None or (one.settings.batch_size, one.settings.learning_rate) != dataclasses.astuple(current)
+    ]
+    by_arm = results_by_arm(drive.spec, compared, "confirm")
     done = {arm: [one.valid_metric for one in found if one.status == "done"] for arm, found in by_arm.items()}
     means = {arm: statistics.fmean(values) for arm, values in done.items() if values}
     if not means:

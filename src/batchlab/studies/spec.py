@@ -1,31 +1,31 @@
 """From what a user asked to a `StudySpec` with nothing left open; all mistakes are found here, before work begins."""
 
-import difflib
 import math
-import operator
 from dataclasses import dataclass, field
 from typing import Any
 
 from batchlab.errors import UsageError
-from batchlab.records import Budget, Schedule, Setting, Settings, StudySpec, WorkloadInfo
+from batchlab.records import Budget, Current, Schedule, Setting, StudySpec, WorkloadInfo
+from batchlab.studies.optimizer_settings import (
+    DEFAULT_LEARNING_RATES,
+    OTHER_LEARNING_RATE,
+    optimizer_choices,
+    stored_settings,
+    whole_number,
+)
 
 BUDGET_KINDS = ("epochs", "examples", "steps")
-NUMBER, PAIR, FLAG = "a number", "two numbers, as in 0.9,0.999", "true or false"
-ADAM_SETTINGS = {"betas": PAIR, "eps": NUMBER, "weight_decay": NUMBER, "amsgrad": FLAG}
-OPTIMIZER_SETTINGS = {
-    "sgd": {"momentum": NUMBER, "dampening": NUMBER, "weight_decay": NUMBER, "nesterov": FLAG},
-    "adam": ADAM_SETTINGS,
-    "adamw": ADAM_SETTINGS,
-}
 SCHEDULES = ("constant", "cosine", "step")
 LAST_BATCH = ("carry", "drop", "keep")
-DEFAULT_LEARNING_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}
 DEFAULT_ARMS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class StudyOptions:
-    """A study as it was asked for; None means the workload's own default."""
+    """A study as it was asked for; None means the workload's own default.
+
+    `current` is the setting in use today, "64@1e-3" or (64, 1e-3), to be compared with the best that is found.
+    """
 
     batch_sizes: tuple[int, ...] | None = None
     lr: str | float = "tune"
@@ -46,6 +46,8 @@ class StudyOptions:
     device: str = "cpu"
     data_dir: str | None = None
     same_batch_size: int | None = None
+    micro_batch_size: int | None = None
+    current: str | tuple[int, float] | Current | None = None
 
 
 def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
@@ -54,9 +56,10 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
     Raises:
         UsageError: one message a mistake, in the order of the options.
     """
-    optimizer = _one_of("optimizer", options.optimizer or info.optimizer, tuple(OPTIMIZER_SETTINGS))
+    optimizer = _one_of("optimizer", options.optimizer or info.optimizer, optimizer_choices(info))
     settings: dict[str, Setting] = dict(info.optimizer_settings) if optimizer == info.optimizer else {}
-    default_lr = float(settings.pop("lr", DEFAULT_LEARNING_RATES[optimizer]))  # type: ignore[arg-type]
+    usual_lr = DEFAULT_LEARNING_RATES.get(optimizer, OTHER_LEARNING_RATE)
+    default_lr = float(settings.pop("lr", usual_lr))  # type: ignore[arg-type]
     if "lr" in options.optimizer_settings:
         raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
     settings |= options.optimizer_settings
@@ -69,7 +72,7 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         base_lr=base_lr,
         base_batch_size=_count("base_batch_size", _or(options.base_batch_size, info.default_batch_size), 1),
         optimizer=optimizer,
-        optimizer_settings=_optimizer_settings(optimizer, settings),
+        optimizer_settings=stored_settings(optimizer, settings),
         schedule=_schedule(options),
         last_batch=_one_of("last_batch", options.last_batch, LAST_BATCH),
         seeds=_count("seeds", options.seeds, 1),
@@ -79,6 +82,8 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         device=options.device,
         data_dir=options.data_dir,
         same_batch_size=_batch_size(options.same_batch_size, info) if options.same_batch_size is not None else None,
+        micro_batch_size=_micro_batch_size(options.micro_batch_size),
+        current=_current(options, info),
     )
 
 
@@ -90,6 +95,48 @@ def default_batch_sizes(n_train: int) -> tuple[int, ...]:
     """
     sizes = tuple(2**k for k in range(3, 3 + DEFAULT_ARMS) if 2 ** (k + 1) <= n_train)
     return sizes or (1,)
+
+
+def read_current(value: Any) -> Current:
+    """Return the setting in use today, given as "64@1e-3", as (64, 1e-3) or as a `Current`.
+
+    >>> read_current("64@1e-3")
+    Current(batch_size=64, learning_rate=0.001)
+
+    Raises:
+        UsageError: it has another form, or its numbers mean nothing.
+    """
+    size, rate = _current_parts(value)
+    if size is None or rate is None:
+        raise UsageError(
+            "Today's setting is a batch size and its learning rate, 64@1e-3 or in Python also (64, 1e-3), got "
+            f"{value!r}; write it so."
+        )
+    if size < 1:
+        raise UsageError(f"Today's batch size is a whole number of at least 1, got {size}; correct it.")
+    return Current(size, _positive("Today's learning rate is a positive number", rate))
+
+
+def _current_parts(value: Any) -> tuple[int | None, float | None]:
+    """Return batch size and learning rate, None for what cannot be read."""
+    try:
+        if isinstance(value, Current):
+            return value.batch_size, value.learning_rate
+        if isinstance(value, str):
+            size, rate = value.split("@")
+            return int(size), float(rate)
+        size, rate = value
+        return whole_number(size), float(rate)
+    except (TypeError, ValueError):
+        return None, None
+
+
+def _current(options: StudyOptions, info: WorkloadInfo) -> Current | None:
+    if options.current is None:
+        return None
+    current = read_current(options.current)
+    _batch_size(current.batch_size, info)
+    return current
 
 
 def _batch_sizes(options: StudyOptions, info: WorkloadInfo) -> tuple[int, ...]:
@@ -104,7 +151,7 @@ def _batch_sizes(options: StudyOptions, info: WorkloadInfo) -> tuple[int, ...]:
 
 
 def _batch_size(size: Any, info: WorkloadInfo, *, is_name: bool = False) -> int:
-    whole = _whole(size)
+    whole = whole_number(size)
     if whole is None or whole < 1:
         raise UsageError(f"Batch sizes are whole numbers of at least 1, got {size!r}; remove it.")
     if whole > info.n_train and not is_name:
@@ -142,38 +189,14 @@ def _learning_rate(options: StudyOptions, default_lr: float) -> tuple[str, float
     return mode, _positive("A learning rate is a positive number", value)
 
 
-def _optimizer_settings(optimizer: str, settings: dict[str, Setting]) -> Settings:
-    """Return the settings in a form that does not depend on how they were written: 0, 0.0 and "0" are one question."""
-    known = OPTIMIZER_SETTINGS[optimizer]
-    for name in settings:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
-            raise UsageError(f"The optimizer {optimizer} has no setting {name!r}; {hint}")
-    resolved = {name: _setting(name, value, known[name]) for name, value in settings.items()}
-    if resolved.get("nesterov") and not resolved.get("momentum"):
-        raise UsageError("`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.")
-    return tuple(sorted(resolved.items()))
-
-
-def _setting(name: str, value: Any, kind: str) -> Setting:
-    try:
-        if kind == NUMBER and not isinstance(value, bool):
-            return float(value)
-        if kind == PAIR:
-            first, second = value
-            return float(first), float(second)
-        if kind == FLAG and value in (True, False):
-            return bool(value)
-    except (TypeError, ValueError):
-        pass
-    raise UsageError(f"The optimizer setting `{name}` is {kind}, got {value!r}; correct it.")
-
-
 def _schedule(options: StudyOptions) -> Schedule:
     if not 0 <= options.warmup < 1:
         raise UsageError(f"Warm-up is a share of the budget in [0, 1), got {options.warmup:g}; use 0.05, say.")
     return Schedule(_one_of("schedule", options.schedule, SCHEDULES), float(options.warmup))
+
+
+def _micro_batch_size(size: int | None) -> int | None:
+    return None if size is None else _count("micro_batch_size", size, 1)
 
 
 def _margin(margin: float | None) -> float | None:
@@ -190,14 +213,6 @@ def _positive(expected: str, value: Any) -> float:
     return number
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number of whatever integer type as an int, None for anything else."""
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None
-
-
 def _or(value: int | None, default: int) -> int:
     return default if value is None else value
 
@@ -209,7 +224,7 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 
 
 def _count(name: str, value: Any, least: int) -> int:
-    whole = _whole(value)
+    whole = whole_number(value)
     if whole is None or whole < least:
         raise UsageError(f"`{name}` is a whole number of at least {least}, got {value!r}; correct it.")
     return whole

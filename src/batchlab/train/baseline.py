@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from batchlab.train.evaluation import Batches, evaluate, evaluation_mode
+from batchlab.train.evaluation import Evaluation, evaluation_mode
 from batchlab.train.forward import loss_on
 from batchlab.train.reading import read_batch
 from batchlab.workload import Workload
@@ -19,7 +19,7 @@ LARGEST_CONSTANT = 1e6
 
 
 def baseline_metric(
-    workload: Workload, train: Any, model: nn.Module, validation: Batches, device: str = "cpu"
+    workload: Workload, train: Any, model: nn.Module, validation: Evaluation, device: str = "cpu"
 ) -> float:
     """Return the validation metric of the constant outputs with the least training loss, the same for every example.
 
@@ -32,12 +32,12 @@ def baseline_metric(
         workload: its loss, metric and `baseline` count.
         train: the training data of the trial.
         model: untrained; shows the shape of one example's outputs. Left as found, in mode and weights.
-        validation: the validation data, in batches.
+        validation: the validation data, opened.
         device: where the model is.
     """
     best = None if workload.baseline == "initial" else best_constant(workload, train, model, device)
     subject = model if best is None else _Constant(best)
-    return evaluate(subject, workload, validation, device)[1]
+    return validation(subject)[1]
 
 
 def best_constant(workload: Workload, train: Any, model: nn.Module, device: str = "cpu") -> Tensor | None:

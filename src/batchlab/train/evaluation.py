@@ -8,7 +8,10 @@ import torch
 from torch import nn
 
 from batchlab.train.forward import loss_on, under_autocast
+from batchlab.train.memory import is_out_of_memory
+from batchlab.train.reading import evaluation_batches, evaluation_size
 from batchlab.workload import Workload
+from batchlab.workloads.datasets import examples_in
 
 Batches = Callable[[], Iterator[tuple[Any, int]]]
 
@@ -23,6 +26,30 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+class Evaluation:
+    """A split that is opened once and evaluated many times, in smaller batches where memory does not suffice."""
+
+    def __init__(self, workload: Workload, split: Any, device: str = "cpu") -> None:
+        """Open the split; nothing is read yet."""
+        self._workload, self._split, self._device = workload, split, device
+        self._size = min(evaluation_size(workload, split), examples_in(split))
+        self._batches = self._open()
+
+    def __call__(self, model: nn.Module) -> tuple[float, float]:
+        """Return mean loss and mean metric; see `evaluate`."""
+        while True:
+            try:
+                return evaluate(model, self._workload, self._batches, self._device)
+            except (MemoryError, RuntimeError) as error:
+                if self._size == 1 or not is_out_of_memory(error):
+                    raise
+            self._size //= 2
+            self._batches = self._open()
+
+    def _open(self) -> Batches:
+        return evaluation_batches(self._workload, self._split, self._size, self._device)
 
 
 @torch.no_grad()

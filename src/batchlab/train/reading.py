@@ -43,14 +43,13 @@ class Reader:
 
 
 def evaluation_batches(
-    workload: Workload, split: Any, device: str = "cpu", divisor: int = 1
+    workload: Workload, split: Any, size: int, device: str = "cpu"
 ) -> Callable[[], Iterator[tuple[Any, int]]]:
     """Return a function that goes through a split from first to last, as (batch, number of examples), each time anew.
 
-    A dataset with random items gives the same ones each time. `divisor` makes batches smaller where memory is short.
+    A dataset with random items gives the same ones each time.
     """
     n_examples = examples_in(split)
-    size = max(1, _evaluation_size(workload, split) // divisor)
     spans = [(start, min(n_examples, start + size)) for start in range(0, n_examples, size)]
     if is_arrays(split):
 
@@ -64,7 +63,8 @@ def evaluation_batches(
     return lambda: ((to_device(batch, device), end - start) for (start, end), batch in zip(spans, loader, strict=True))
 
 
-def _evaluation_size(workload: Workload, split: Any) -> int:
+def evaluation_size(workload: Workload, split: Any) -> int:
+    """Return how many examples an evaluation takes at once where memory allows."""
     simple = is_arrays(split) and workload.step is None
     return workload.evaluation_batch_size or (ARRAYS_AT_ONCE if simple else ITEMS_AT_ONCE)
 

@@ -15,23 +15,15 @@ from batchlab import __version__
 from batchlab.records import Curve, TrialResult, TrialSettings
 from batchlab.train.baseline import baseline_metric
 from batchlab.train.budgets import examples_in_steps
-from batchlab.train.evaluation import Batches, evaluate
+from batchlab.train.evaluation import Evaluation
 from batchlab.train.memory import is_out_of_memory
 from batchlab.train.optimizers import learning_rate_ratios
 from batchlab.train.order import batches, epoch_length, epochs
-from batchlab.train.reading import Reader, evaluation_batches, on_device
+from batchlab.train.reading import Reader, on_device
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed, kept_randomness, seed_everything
 from batchlab.train.step import Stepper, make_stepper, train_step
 from batchlab.workload import Splits, Workload
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """How many examples go through the model at once in a step; and by what that number is divided in evaluations."""
-
-    micro_batch: int
-    evaluation_divisor: int = 1
 
 
 @dataclass
@@ -41,9 +33,9 @@ class _Run:
     workload: Workload
     settings: TrialSettings
     splits: Splits
-    sizes: _Sizes
+    micro_batch_size: int
     stepper: Stepper
-    validation: Batches
+    validation: Evaluation
     examples: int = 0
     steps: int = 0
     learning_rate: float = math.nan
@@ -67,23 +59,22 @@ def run_trial(
         settings: everything that decides the trial.
         on_evaluation: called with the number of examples seen, at each evaluation.
     """
-    micro_batch = min(settings.batch_size, settings.micro_batch_size or settings.batch_size)
-    sizes = _Sizes(micro_batch)
+    micro_batch_size = min(settings.batch_size, settings.micro_batch_size or settings.batch_size)
     while True:
         with kept_randomness(_cuda_devices(settings.device)):
             try:
-                return _run_once(workload, settings, sizes, on_evaluation)
+                return _run_once(workload, settings, micro_batch_size, on_evaluation)
             except (MemoryError, RuntimeError) as error:
-                if sizes.micro_batch == 1 or not is_out_of_memory(error):
+                if micro_batch_size == 1 or not is_out_of_memory(error):
                     raise
         # Only here: the exception held the tensors of the attempt.
-        sizes = _Sizes(sizes.micro_batch // 2, sizes.evaluation_divisor * 2)
+        micro_batch_size //= 2
         if settings.device.startswith("cuda"):
             torch.cuda.empty_cache()
 
 
 def _run_once(
-    workload: Workload, settings: TrialSettings, sizes: _Sizes, on_evaluation: Callable[[int], None] | None
+    workload: Workload, settings: TrialSettings, micro_batch_size: int, on_evaluation: Callable[[int], None] | None
 ) -> TrialResult:
     started = time.perf_counter()
     base_seed, seed = settings.base_seed, settings.seed
@@ -91,10 +82,10 @@ def _run_once(
     splits = Splits(*(on_device(split, settings.device) for split in (drawn.train, drawn.valid, drawn.test)))
     seed_everything(derive_seed(base_seed, "weights", seed))
     model = workload.make_model().to(settings.device)
-    validation = evaluation_batches(workload, splits.valid, settings.device, sizes.evaluation_divisor)
+    validation = Evaluation(workload, splits.valid, settings.device)
     baseline = baseline_metric(workload, splits.train, model, validation, settings.device)
     seed_everything(derive_seed(base_seed, "training", seed, settings.replica))
-    run = _Run(workload, settings, splits, sizes, make_stepper(workload, model, settings), validation)
+    run = _Run(workload, settings, splits, micro_batch_size, make_stepper(workload, model, settings), validation)
     for _ in _train(run):
         _record(run)
         if on_evaluation is not None:
@@ -144,7 +135,7 @@ def _train(run: _Run) -> Iterator[None]:
 
 def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
     """Yield the example indices of each step, split where they do not go through the model at once."""
-    settings, size = run.settings, run.sizes.micro_batch
+    settings, size = run.settings, run.micro_batch_size
     orders = epochs(run.workload, run.splits.train, seed)
     for indices in batches(orders, settings.batch_size, settings.n_steps, settings.last_batch):
         yield (indices,) if len(indices) <= size else torch.split(indices, size)
@@ -152,16 +143,12 @@ def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
 
 def _record(run: _Run) -> None:
     train_loss = float(run.loss_sum) / float(run.loss_count) if run.steps and run.loss_count else math.nan
-    valid_loss, valid_metric = _evaluated(run, run.validation)
+    valid_loss, valid_metric = run.validation(run.stepper.model)
     # A weight that has overflowed can hide behind a bounded metric: the training loss counts as well.
     if run.loss_count and not math.isfinite(train_loss):
         valid_loss = math.nan
     run.rows.append((run.examples, run.steps, run.learning_rate, train_loss, valid_loss, valid_metric))
     run.loss_sum, run.loss_count = 0.0, 0
-
-
-def _evaluated(run: _Run, batches: Batches) -> tuple[float, float]:
-    return evaluate(run.stepper.model, run.workload, batches, run.settings.device)
 
 
 def _result(run: _Run, baseline: float, started: float) -> TrialResult:
@@ -172,9 +159,7 @@ def _result(run: _Run, baseline: float, started: float) -> TrialResult:
     def closing(split: Any) -> tuple[float | None, float | None]:
         if not confirmed or split is None:
             return None, None
-        return _evaluated(
-            run, evaluation_batches(run.workload, split, run.settings.device, run.sizes.evaluation_divisor)
-        )
+        return Evaluation(run.workload, split, run.settings.device)(run.stepper.model)
 
     train, test = closing(run.splits.train), closing(run.splits.test)
     return TrialResult(
@@ -193,7 +178,7 @@ def _result(run: _Run, baseline: float, started: float) -> TrialResult:
         seconds=time.perf_counter() - started,
         host=platform.node(),
         versions=versions(),
-        micro_batch_size=run.sizes.micro_batch,
+        micro_batch_size=run.micro_batch_size,
         loading_s=run.loading_s,
     )
 

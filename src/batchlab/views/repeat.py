@@ -27,6 +27,10 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
         ("--last-batch", spec.last_batch),
         ("--device", spec.device),
     ]
+    if spec.micro_batch_size is not None:
+        options.append(("--micro-batch-size", str(spec.micro_batch_size)))
+    if spec.current is not None:
+        options.append(("--current", f"{spec.current.batch_size}@{_text(spec.current.learning_rate)}"))
     if spec.margin is not None:
         options.append(("--margin", _text(spec.margin)))
     if spec.data_dir is not None:

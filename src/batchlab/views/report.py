@@ -16,7 +16,7 @@ from batchlab.errors import BatchlabError, UsageError
 from batchlab.records import StudyRecord
 from batchlab.views import figure_data, figures
 from batchlab.views.repeat import repeat_parts, settings_without_option
-from batchlab.views.report_tables import batch_size_table, settings_table, trials_table
+from batchlab.views.report_tables import batch_size_table, current_table, settings_table, trials_table
 from batchlab.views.wording import (
     BUDGET_NAMES,
     format_margin,
@@ -77,6 +77,7 @@ def render_report(findings: StudyFindings, record: StudyRecord) -> str:
         drawings=_drawings(findings),
         batch_sizes=batch_size_table(findings),
         budgets=[(words, verdict_words(findings.under_other_budgets.get(key))) for key, words in BUDGET_NAMES.items()],
+        current=current_table(findings),
         trials=trials_table(findings, record),
         settings=settings,
         settings_by_name=dict(settings),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batchlab.analyze.findings import BatchSizeRow, Estimate, MetricInfo, StudyFindings
+from batchlab.analyze.findings import BatchSizeRow, CurrentRow, Estimate, MetricInfo, StudyFindings
 from batchlab.records import Setting, StudyRecord, TrialResult
 from batchlab.views.wording import (
     MISSING,
@@ -16,6 +16,7 @@ from batchlab.views.wording import (
     format_plain_estimate,
     format_seconds,
     metric_label,
+    metric_unit,
     place,
     place_words,
     sentence_case,
@@ -68,13 +69,31 @@ def batch_size_table(findings: StudyFindings) -> TextTable:
         _metric_column(metric, "train", [row.train_metric for row in rows]),
         *_run_columns(rows),
     ]
-    kept = [column for column in columns if any(cell.text not in (MISSING, "") for cell in column[2])]
-    lines = zip(*(cells for _, _, cells in kept), strict=True)
-    return TextTable(
-        headings=tuple(name for name, _, _ in kept),
-        numeric=tuple(numeric for _, numeric, _ in kept),
-        lines=tuple(Line(tuple(cells), _kind(row, findings)) for cells, row in zip(lines, rows, strict=True)),
-    )
+    return _table(columns, [_kind(row, findings) for row in rows])
+
+
+def current_table(findings: StudyFindings) -> TextTable | None:
+    """Return today's setting above the one it is compared with, None where the study has no such setting."""
+    current, metric = findings.current, findings.metric
+    if current is None:
+        return None
+    other = [row for row in findings.batch_sizes if row.batch_size == current.against_batch_size]
+    name = "recommended" if findings.answer.recommended is not None else "best mean"
+    rows: list[CurrentRow | BatchSizeRow] = [current, *other]
+    loses = [_two_lines(format_estimate(current.loses, metric)), *(Cell(MISSING) for _ in other)]
+    columns: list[Column] = [
+        ("Setting", False, [Cell("today's"), *(Cell(name) for _ in other)]),
+        ("Batch size", True, [Cell(str(row.batch_size)) for row in rows]),
+        ("Learning rate", True, [Cell(format_learning_rate(row.learning_rate)) for row in rows]),
+        _metric_column(metric, "validation", [row.valid_metric for row in rows]),
+        (_difference_heading(metric), True, loses),
+        _metric_column(metric, "test", [row.test_metric for row in rows]),
+        ("Updates", True, [Cell(f"{row.n_steps:,}") for row in rows]),
+        ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
+        ("Total time", True, [Cell(format_seconds(row.seconds)) for row in rows]),
+        ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
+    ]
+    return _table(columns, ["" for _ in rows])
 
 
 def trials_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
@@ -104,6 +123,8 @@ def settings_table(findings: StudyFindings, record: StudyRecord) -> tuple[tuple[
         ("Learning rate", _learning_rate_text(record)),
         ("Schedule", f"{spec.schedule.kind}, warm-up over {100 * spec.schedule.warmup:g}% of the examples"),
         ("Last batch of an epoch", spec.last_batch),
+        ("Micro-batches", "" if spec.micro_batch_size is None else f"at most {spec.micro_batch_size} {info.unit}s"),
+        ("Today's setting", _current_text(record)),
         ("Seeds", f"{spec.seeds} to compare, {spec.tuning_seeds} to tune, base seed {spec.seed}"),
         ("Margin, level", f"{format_margin(findings.metric)}, {100 * findings.level:g}%"),
         ("Trials", _counts_text(findings)),
@@ -118,9 +139,24 @@ def settings_text(settings: Sequence[tuple[str, Setting]], *, without: str = "")
     return ", ".join(f"{key}={value}" for key, value in settings if key != without) or "default settings"
 
 
+def _table(columns: Sequence[Column], kinds: Sequence[str]) -> TextTable:
+    """Return the columns that hold something as a table, a line of which looks as its kind says."""
+    kept = [column for column in columns if any(cell.text not in (MISSING, "") for cell in column[2])]
+    lines = zip(*(cells for _, _, cells in kept), strict=True)
+    return TextTable(
+        headings=tuple(name for name, _, _ in kept),
+        numeric=tuple(numeric for _, numeric, _ in kept),
+        lines=tuple(Line(tuple(cells), kind) for cells, kind in zip(lines, kinds, strict=True)),
+    )
+
+
 def _metric_column(metric: MetricInfo, split: str, estimates: Sequence[Estimate | None]) -> Column:
     cells = [_two_lines(format_estimate(estimate, metric)) for estimate in estimates]
     return sentence_case(metric_label(metric, split)), True, cells
+
+
+def _difference_heading(metric: MetricInfo) -> str:
+    return f"Loses in validation {metric.name}" + (", points" if metric_unit(metric) else "")
 
 
 def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
@@ -188,6 +224,11 @@ def _learning_rate_text(record: StudyRecord) -> str:
         "tune": f"searched at every batch size, beginning around {base}",
         "fixed": f"{spec.base_lr:.6g} at every batch size",
     }.get(spec.lr_mode, f"{spec.lr_mode} rule from {base}")
+
+
+def _current_text(record: StudyRecord) -> str:
+    current = record.spec.current
+    return "" if current is None else f"batch size {current.batch_size} at learning rate {current.learning_rate:g}"
 
 
 def _counts_text(findings: StudyFindings) -> str:

@@ -13,6 +13,7 @@ from batchlab.views.palette import PLACE_MARKS
 from batchlab.views.wording import (
     BUDGET_NAMES,
     MISSING,
+    accumulation_words,
     format_estimate,
     format_learning_rate,
     format_learning_rate_interval,
@@ -68,7 +69,8 @@ class Cells:
 def print_study(findings: StudyFindings, console: Console, *, places: Places | None = None) -> None:
     """Print what a study found: the answer, how sure, warnings, a table, other budgets and how to go on.
 
-    Where the console is too narrow the least important columns are left out; no number is cut.
+    Below the table stands what today's setting loses, where the study was asked. Where the console is too narrow the
+    least important columns are left out; no number is cut.
 
     Args:
         findings: What the analysis says.
@@ -85,6 +87,8 @@ def print_study(findings: StudyFindings, console: Console, *, places: Places | N
         _say(console)
         _print_table(findings, console)
         _say(console, _table_note(findings), style="dim")
+    if findings.current is not None:
+        _say(console, findings.current.sentence)
     _say(console)
     _print_budgets(findings, console)
     for note in findings.notes:
@@ -171,6 +175,8 @@ def _table_note(findings: StudyFindings) -> str:
         sentences.append(">: recommended")
     if any("at_edge" in row.flags for row in findings.batch_sizes):
         sentences.append("*: at the edge of the learning rates tried")
+    if any(row.gradient_accumulation_steps > 1 for row in findings.batch_sizes):
+        sentences.append(accumulation_words(findings.batch_sizes))
     return ". ".join(sentences) + "."
 
 

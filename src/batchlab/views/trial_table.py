@@ -30,7 +30,9 @@ def _row(trial: TrialResult) -> dict[str, Cell]:
         "train_metric": trial.train_metric,
         "test_loss": trial.test_loss,
         "test_metric": trial.test_metric,
+        "micro_batch_size": trial.micro_batch_size or None,
         "seconds": trial.seconds,
+        "loading_s": trial.loading_s,
         "host": trial.host,
         "message": trial.message,
     }

@@ -1,6 +1,7 @@
 """Numbers and verdicts as words, the same in the terminal and in the report."""
 
 import math
+from collections.abc import Sequence
 
 from batchlab.analyze.findings import Answer, BatchSizeRow, Estimate, MetricInfo, StudyFindings
 from batchlab.analyze.wording import PERCENT_METRICS, say_list, say_margin
@@ -180,6 +181,16 @@ def seeds_words(findings: StudyFindings) -> str:
 def interval_words(findings: StudyFindings) -> str:
     """Return what the intervals of the study are: "95% t interval over seeds"."""
     return f"{100 * findings.level:g}% {INTERVAL_KIND}"
+
+
+def accumulation_words(rows: Sequence[BatchSizeRow]) -> str:
+    """Return which batch sizes were split, and how: "512 ran as 4 micro-batches of 128"."""
+    split = [row for row in rows if row.gradient_accumulation_steps > 1]
+    return ", ".join(
+        f"{row.batch_size} {'ran ' if row is split[0] else ''}as {row.gradient_accumulation_steps} micro-batches of "
+        f"{'up to ' if row.batch_size % row.micro_batch_size else ''}{row.micro_batch_size}"
+        for row in split
+    )
 
 
 def sentence_case(text: str) -> str:

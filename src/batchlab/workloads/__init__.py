@@ -7,6 +7,8 @@ BUILTIN = {
     "mnist-cnn": "batchlab.workloads.images:mnist_cnn",
     "fashion-mlp": "batchlab.workloads.images:fashion_mlp",
     "fashion-cnn": "batchlab.workloads.images:fashion_cnn",
+    "cifar10-cnn": "batchlab.workloads.cifar10:cifar10_cnn",
+    "char-lm": "batchlab.workloads.char_lm:char_lm",
     "no-signal": "batchlab.workloads.no_signal:no_signal",
     "quadratic": "batchlab.workloads.quadratic:quadratic",
 }

@@ -1,8 +1,6 @@
 """Read IDX files, the format of MNIST: a magic number, the dimensions, then the numbers, all big-endian."""
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchlab.errors import DataCorrupt
+from batchlab.workloads.compressed import read_bytes
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -23,7 +22,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     Raises:
         DataCorrupt: it is not such a file, is cut short, or goes on after its end.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     dtype, shape, header = _read_header(content, path)
     n_expected, n_found = math.prod(shape) * dtype.itemsize, len(content) - header
     if n_found < n_expected:
@@ -65,26 +64,6 @@ def read_labeled_images(
             "replace it by an unchanged copy."
         )
     return images, labels
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as cause:
-        raise DataCorrupt(f"{path} should be readable, but is not: {cause.strerror}; mend its permissions.") from cause
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except EOFError:
-        raise DataCorrupt(
-            f"{path} should be a complete gzip file, but ends early: it is truncated; replace it by a complete copy."
-        ) from None
-    except (gzip.BadGzipFile, zlib.error) as cause:
-        raise DataCorrupt(
-            f"{path} should be a gzip file, as its name ends in .gz, but it is not or is damaged ({cause}); "
-            "replace it, or drop .gz from its name if it is not compressed."
-        ) from None
 
 
 def _read_header(content: bytes, path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int]:

@@ -79,5 +79,5 @@ def _read(images: Path, labels: Path) -> tuple[NDArray[np.uint8], NDArray[np.uin
 def _as_pair(images: NDArray[np.uint8], labels: NDArray[np.uint8], image_set: ImageSet) -> Pair:
     """Return images of shape (n, 1, 28, 28) with about mean 0 and variance 1 over the data set, and labels."""
     pixels: Tensor = torch.from_numpy(images).to(torch.float32).unsqueeze(1)
-    pixels.div_(255).sub_(image_set.pixel_mean).div_(image_set.pixel_sd)
+    pixels.div_(255).sub_(image_set.pixel_mean[0]).div_(image_set.pixel_sd[0])
     return pixels, torch.from_numpy(labels).long()

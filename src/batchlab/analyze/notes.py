@@ -1,0 +1,47 @@
+"""What else whoever reads an answer should know."""
+
+from collections.abc import Mapping
+
+from batchlab.analyze.findings import Answer
+from batchlab.analyze.loading import loading_notes
+from batchlab.analyze.prepared import Prepared
+
+QUIET_SPREAD = 1.3
+
+
+def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out: int) -> tuple[str, ...]:
+    """Return the notes: how to read the numbers, then of the workload, then what is missing or unsure."""
+    info, spec = study.record.info, study.record.spec
+    notes = [
+        "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
+    ]
+    if spec.lr_mode == "tune":
+        notes.append("Learning rates were tuned on validation loss; intervals contain the noise of choosing them.")
+    if not info.redraws:
+        notes.append(
+            f"All seeds share one validation set of {info.n_valid:,} {info.unit}s: intervals are about training again, "
+            "not about drawing other validation data."
+        )
+    notes += info.notes
+    if n_left_out:
+        notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
+    notes += _time_notes(study, others)
+    notes += loading_notes(study.confirmed, info)
+    if not info.n_test:
+        notes.append("The workload has no test set.")
+    return tuple(notes)
+
+
+def _time_notes(study: Prepared, others: Mapping[str, Answer | None]) -> list[str]:
+    notes = []
+    if not study.alive and study.diverged:
+        notes.append("No comparison under other budgets: training diverged at every batch size.")
+    elif others["seconds"] is None:
+        notes.append("No comparison under equal time: step times have not been measured.")
+    spread = max((one.high_s / one.low_s for one in study.record.step_times), default=1.0)
+    if spread > QUIET_SPREAD:
+        notes.append(
+            f"Step times varied by up to a factor of {spread:.2g} between quartiles: something else used the machine "
+            "while they were measured, and seconds are unsure."
+        )
+    return notes

@@ -1,0 +1,98 @@
+"""A study's record sorted out: which trials count, at which learning rates, and what diverged."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from batchlab.analyze.arms import current_trials, results_by_arm, results_of_current
+from batchlab.analyze.findings import MetricInfo
+from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates
+from batchlab.records import StudyRecord, StudySpec, TrialResult
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record with what every part of the analysis needs of it.
+
+    `confirmed` are the trials of each arm at its chosen learning rate, `current` those of today's setting (failed ones
+    among them), `step_times` the quiet seconds a step by batch size.
+    """
+
+    record: StudyRecord
+    rates: dict[int, ChosenLearningRate]
+    tuning: dict[int, list[TrialResult]]
+    confirmed: dict[int, list[TrialResult]]
+    current: list[TrialResult]
+    diverged: tuple[int, ...]
+    step_times: dict[int, float]
+    metric: MetricInfo
+
+    @property
+    def alive(self) -> dict[int, list[TrialResult]]:
+        """Return the trials of the sizes at which none diverged, cut to the seeds that all of these have."""
+        alive = {size: found for size, found in self.confirmed.items() if found and size not in self.diverged}
+        common = (
+            set.intersection(*({one.settings.seed for one in found} for found in alive.values())) if alive else set()
+        )
+        return {size: [one for one in found if one.settings.seed in common] for size, found in alive.items()}
+
+    @property
+    def arm_step_times(self) -> dict[int, float]:
+        """Return the quiet seconds a step of each arm for which they are known."""
+        same, times = self.record.spec.same_batch_size, self.step_times
+        return {size: times[same or size] for size in self.record.spec.batch_sizes if (same or size) in times}
+
+    def seconds_of(self, steps: Mapping[int, float]) -> dict[int, float | None]:
+        """Return the quiet seconds that so many steps of each arm take, None where no step time was measured."""
+        times = self.arm_step_times
+        return {size: count * times[size] if size in times else None for size, count in steps.items()}
+
+
+def prepare(record: StudyRecord) -> Prepared:
+    """Return the record sorted out; trials of an earlier workload or engine are left out of it."""
+    spec, info = record.spec, record.info
+    trials = current_trials(record)
+    rates = chosen_learning_rates(spec, trials)
+    tuning = results_by_arm(spec, trials, "tune")
+    confirmed = {
+        size: sorted(
+            (one for one in found if size in rates and one.settings.learning_rate == rates[size].value),
+            key=lambda one: one.settings.seed,
+        )
+        for size, found in results_by_arm(spec, trials, "confirm").items()
+    }
+    untrainable = _untrainable(spec, tuning, rates, confirmed)
+    diverged = tuple(
+        size
+        for size, found in confirmed.items()
+        if size in untrainable or any(one.status == "diverged" for one in found)
+    )
+    values = [
+        statistics.fmean(one.valid_metric for one in found)
+        for size, found in confirmed.items()
+        if found and size not in diverged
+    ]
+    best = (max if info.higher_is_better else min)(values, default=1.0)
+    margin = spec.margin or (info.margin * abs(best) if info.margin_is_relative else info.margin)
+    return Prepared(
+        record=dataclasses.replace(record, trials=trials),
+        rates=rates,
+        tuning=tuning,
+        confirmed=confirmed,
+        current=results_of_current(spec, trials),
+        diverged=diverged,
+        step_times={one.batch_size: one.median_s for one in record.step_times},
+        metric=MetricInfo(info.metric, info.higher_is_better, margin),
+    )
+
+
+def _untrainable(
+    spec: StudySpec,
+    tuning: Mapping[int, Sequence[TrialResult]],
+    rates: Mapping[int, ChosenLearningRate],
+    confirmed: Mapping[int, Sequence[TrialResult]],
+) -> tuple[int, ...]:
+    """Return the sizes at which every tuning trial diverged, once tuning is over."""
+    is_over = any(confirmed.values()) or (not rates and all(tuning.values()))
+    return tuple(size for size in spec.batch_sizes if is_over and tuning[size] and size not in rates)

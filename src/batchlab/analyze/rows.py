@@ -1,0 +1,91 @@
+"""What was found at each batch size, as one row."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
+from batchlab.analyze.findings import BatchSizeRow, Estimate
+from batchlab.analyze.prepared import Prepared
+from batchlab.analyze.wording import within_range
+from batchlab.numerics.intervals import t_interval
+from batchlab.records import TrialResult
+
+
+def batch_size_row(study: Prepared, size: int, outcome: Outcome) -> BatchSizeRow:
+    """Return the row of one batch size that has confirmed trials."""
+    found, rate = study.confirmed[size], study.rates[size]
+    done = [one for one in found if one.status == "done"]
+    steps = found[0].settings.n_steps
+    micro_batch_size = micro_batch_size_of(found)
+    return BatchSizeRow(
+        batch_size=size,
+        learning_rate=rate.value,
+        learning_rate_low=rate.low,
+        learning_rate_high=rate.high,
+        n_seeds=len(done),
+        n_steps=steps,
+        micro_batch_size=micro_batch_size,
+        gradient_accumulation_steps=math.ceil(found[0].settings.batch_size / micro_batch_size),
+        valid_metric=estimate(study, [one.valid_metric for one in done], rate.metric_variance),
+        test_metric=optional_estimate(study, [one.test_metric for one in done]),
+        train_metric=optional_estimate(study, [one.train_metric for one in done]),
+        step_time_s=study.arm_step_times.get(size),
+        seconds=study.seconds_of({size: steps})[size],
+        steps_to_target=None,
+        seconds_to_target=None,
+        tied=outcome.verdict != "no-signal" and size in (outcome.best, *outcome.tied),
+        flags=_flags(study, size, outcome),
+    )
+
+
+def micro_batch_size_of(trials: Sequence[TrialResult]) -> int:
+    """Return how many examples went through the model at once in most of the trials.
+
+    Where memory ran short some trials may have split their batches and others not. Results that do not say how are of
+    a time when no batch was split.
+    """
+    sizes = Counter(one.micro_batch_size or one.settings.batch_size for one in trials)
+    return max(sizes, key=lambda size: (sizes[size], size))
+
+
+def estimate(study: Prepared, values: Sequence[float], extra_variance: float = 0.0) -> Estimate:
+    """Return the mean of a metric over seeds with its interval, NaN where there is no finite value."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return Estimate(math.nan, None, None)
+    interval = within_range(
+        study.metric.name, t_interval(finite, level=study.record.spec.level, extra_variance=extra_variance)
+    )
+    return Estimate(interval.mean, interval.low, interval.high)
+
+
+def optional_estimate(study: Prepared, values: Sequence[float | None]) -> Estimate | None:
+    """Return the estimate from the values that are known, None where none is."""
+    known = [value for value in values if value is not None]
+    return estimate(study, known) if known else None
+
+
+def _flags(study: Prepared, size: int, outcome: Outcome) -> tuple[str, ...]:
+    is_best = size == outcome.best and outcome.verdict != "no-signal"
+    present = {
+        "best": is_best,
+        "undecided": size in outcome.undecided,
+        "worse": size in outcome.worse and size not in study.diverged,
+        "within_margin": size in outcome.worse_within_margin,
+        "diverged": size in study.diverged,
+        "at_edge": study.rates[size].at_edge,
+        "too_few_seeds": len(study.confirmed[size]) < FEWEST_SEEDS,
+        "failed": _has_failed(study, size),
+    }
+    return tuple(flag for flag, is_present in present.items() if is_present)
+
+
+def _has_failed(study: Prepared, size: int) -> bool:
+    """Return whether a trial at this batch size failed, one of today's setting at another learning rate aside."""
+    batch_size = study.record.spec.same_batch_size or size
+    return any(
+        one.status == "failed" and one.settings.batch_size == batch_size
+        for one in study.record.trials
+        if one not in study.current or one.settings.learning_rate == study.rates[size].value
+    )
