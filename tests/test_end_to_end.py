@@ -143,3 +143,28 @@ def test_the_example_of_an_own_model_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Use batch size ")
+
+
+OWN_MODEL = """
+import torch
+from torch import nn
+from batchlab import Workload
+
+inputs = torch.linspace(-1, 1, 64).reshape(64, 1)
+targets = (inputs[:, 0] > 0).long()
+workload = Workload("own", lambda: nn.Sequential(nn.Linear(1, {width}), nn.ReLU(), nn.Linear({width}, 2)),
+                    (inputs, targets), (inputs, targets))
+"""
+
+
+def test_an_edited_model_makes_new_trials_and_an_unedited_one_none(tmp_path: Path) -> None:
+    file, arguments = tmp_path / "own.py", ["--batch-sizes", "8,16", "--steps", "5", "--seeds", "2", "--lr", "0.1"]
+    counts, said = [], []
+    for width in (4, 4, 5):
+        file.write_text(OWN_MODEL.format(width=width))
+        done = batchlab("study", "own.py:workload", *arguments, "--workers", "1", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        counts.append(_count(tmp_path / "batchlab.db"))
+        said.append("own has changed since this study was last run: its trials are made anew." in done.stderr)
+    assert counts == [4, 4, 8]
+    assert said == [False, False, True]

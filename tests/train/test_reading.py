@@ -1,9 +1,12 @@
+import gc
+import multiprocessing
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from batchlab.train.reading import Reader, evaluation_batches, read_batch, to_device
+from batchlab.train.reading import Waiting, evaluation_batches, open_reader, read_batch, to_device
 from batchlab.train.trial import run_trial
 from batchlab.workload import Metric, Workload
 from cases import blobs, mean_squared, random_state, tiny_classifier
@@ -30,13 +33,26 @@ def noisy_workload(num_workers: int = 0) -> Workload:
 def test_random_items_follow_from_the_seed_and_the_position_and_leave_the_generators_alone() -> None:
     chunks = [torch.tensor([1, 2]), torch.tensor([2, 1]), torch.tensor([1, 2])]
     before = random_state()
-    first, again, other = (Reader(noisy_workload(), Noisy(), chunks, seed, "cpu") for seed in (4, 4, 5))
-    read = [[reader.read(chunk) for chunk in chunks] for reader in (first, again, other)]
+    waiting = Waiting()
+    readers = [open_reader(noisy_workload(), Noisy(), chunks, seed, "cpu", waiting) for seed in (4, 4, 5)]
+    read = [[reader(chunk) for chunk in chunks] for reader in readers]
     assert all(map(torch.equal, read[0], read[1]))
     assert not torch.equal(read[0][0], read[0][2])
     assert not torch.equal(read[0][0], read[2][0])
-    assert first.seconds > 0
+    assert waiting.seconds > 0
     assert random_state() == before
+
+
+def test_loader_processes_end_with_the_trial() -> None:
+    gc.disable()
+    try:
+        read = open_reader(noisy_workload(num_workers=1), Noisy(), [torch.tensor([1])], 0, "cpu")
+        read(torch.tensor([1]))
+        assert len(multiprocessing.active_children()) == 1
+        del read
+        assert multiprocessing.active_children() == []
+    finally:
+        gc.enable()
 
 
 def test_an_evaluation_gives_random_items_once_and_for_all() -> None:

@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
     add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, ...")
-    add("--data", dest="data_dir", metavar="DIR", help="where the workload's data files are")
+    add("--data", dest="data_dir", metavar="PLACE", help="the folder, or the file, of the workload's data")
     add("--name", metavar="NAME", help="a name for the study")
     options.add_store(parser)
     options.add_run(parser)

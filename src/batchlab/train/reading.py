@@ -3,6 +3,7 @@
 import operator
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,25 +22,39 @@ ITEMS_AT_ONCE = 256
 SHARE_OF_FREE_MEMORY = 0.5
 
 
-class Reader:
-    """Gives a trial its training batches, in the order of `chunks`; counts the seconds spent waiting for a loader."""
+@dataclass
+class Waiting:
+    """The seconds a trial has spent waiting for its loader."""
 
-    def __init__(self, workload: Workload, train: Any, chunks: Iterable[Tensor], seed: int, device: str) -> None:
-        """Open the data; `chunks` are the indices that will be asked for, one tensor a forward pass."""
-        self.seconds = 0.0
-        self._device = device
-        if is_arrays(train):
-            self.read: Read = _selecting(train, device)
-        else:
-            requests = ((position, chunk.tolist()) for position, chunk in enumerate(chunks))
-            self._iterator = iter(_loader(workload, train, requests, seed, device))
-            self.read = self._next
+    seconds: float = 0.0
 
-    def _next(self, indices: Tensor) -> Any:
+
+def open_reader(
+    workload: Workload, train: Any, chunks: Iterable[Tensor], seed: int, device: str, waiting: Waiting | None = None
+) -> Read:
+    """Return the function that gives a trial its training batches.
+
+    Args:
+        workload: says how a dataset is read.
+        train: the training data.
+        chunks: the indices that will be asked for, in this order, one tensor a forward pass.
+        seed: of random items.
+        device: where batches are wanted.
+        waiting: where the seconds spent on a loader are added up.
+    """
+    if is_arrays(train):
+        return _selecting(train, device)
+    requests = ((position, chunk.tolist()) for position, chunk in enumerate(chunks))
+    # The loader lives as long as the function that is returned: its processes end with the trial.
+    iterator, clock = iter(_loader(workload, train, requests, seed, device)), waiting or Waiting()
+
+    def read(indices: Tensor) -> Any:
         started = time.perf_counter()
-        batch = next(self._iterator)
-        self.seconds += time.perf_counter() - started
-        return to_device(batch, self._device)
+        batch = next(iterator)
+        clock.seconds += time.perf_counter() - started
+        return to_device(batch, device)
+
+    return read
 
 
 def evaluation_batches(

@@ -1,5 +1,6 @@
 """The quiet pass: how long an optimizer step takes alone on the machine, by batch size."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from batchlab.records import StepTime, TrialSettings
 from batchlab.train.order import batches, epochs
-from batchlab.train.reading import Reader, on_device
+from batchlab.train.reading import on_device, open_reader
 from batchlab.train.seeding import derive_seed, kept_randomness
 from batchlab.train.step import make_stepper, train_step
 from batchlab.workload import Workload
@@ -19,6 +20,7 @@ from batchlab.workload import Workload
 WARM_UP_STEPS = 10
 BLOCK_S = 0.1
 BLOCKS = 7
+ENDLESS = 1 << 62
 
 
 def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads: int) -> tuple[StepTime, ...]:
@@ -58,16 +60,17 @@ def _stepper(workload: Workload, train: Any, settings: TrialSettings) -> Callabl
     stepper = make_stepper(workload, model, settings)
     size = settings.micro_batch_size or settings.batch_size
 
-    def chunks_of(count: int) -> Iterator[Sequence[Tensor]]:
-        orders = epochs(workload, train, seed=count)
-        for indices in batches(orders, settings.batch_size, count, settings.last_batch):
+    def chunks() -> Iterator[Sequence[Tensor]]:
+        for indices in batches(epochs(workload, train, seed=0), settings.batch_size, ENDLESS, settings.last_batch):
             yield (indices,) if len(indices) <= size else torch.split(indices, size)
 
+    # One loader for all blocks: starting it is no part of a step.
+    read = open_reader(workload, train, (chunk for parts in chunks() for chunk in parts), 0, settings.device)
+    stream = chunks()
+
     def step(count: int) -> None:
-        flat = (chunk for chunks in chunks_of(count) for chunk in chunks)
-        read = Reader(workload, train, flat, 0, settings.device).read
-        for chunks in chunks_of(count):
-            train_step(stepper, chunks, read)
+        for parts in itertools.islice(stream, count):
+            train_step(stepper, parts, read)
         if settings.device.startswith("cuda"):
             torch.cuda.synchronize()
 

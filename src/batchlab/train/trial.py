@@ -19,7 +19,7 @@ from batchlab.train.evaluation import Evaluation
 from batchlab.train.memory import is_out_of_memory
 from batchlab.train.optimizers import learning_rate_ratios
 from batchlab.train.order import batches, epoch_length, epochs
-from batchlab.train.reading import Reader, on_device
+from batchlab.train.reading import Waiting, on_device, open_reader
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed, kept_randomness, seed_everything
 from batchlab.train.step import Stepper, make_stepper, train_step
@@ -105,14 +105,9 @@ def _train(run: _Run) -> Iterator[None]:
     groups = stepper.optimizer.param_groups
     ratios = learning_rate_ratios(stepper.optimizer, settings.learning_rate)
     seed = derive_seed(settings.base_seed, "order", settings.seed, settings.replica)
-    reader = Reader(
-        run.workload,
-        run.splits.train,
-        (chunk for chunks in _micro_batches(run, seed) for chunk in chunks),
-        seed,
-        settings.device,
-    )
-    read = reader.read
+    waiting = Waiting()
+    flat = (chunk for chunks in _micro_batches(run, seed) for chunk in chunks)
+    read = open_reader(run.workload, run.splits.train, flat, seed, settings.device, waiting)
     stepper.model.train()
     yield
     for chunks in _micro_batches(run, seed):
@@ -129,7 +124,7 @@ def _train(run: _Run) -> Iterator[None]:
         if run.examples >= next_due or run.steps == settings.n_steps:
             while next_due <= run.examples:
                 next_due = next(due, math.inf)
-            run.loading_s = reader.seconds
+            run.loading_s = waiting.seconds
             yield
 
 
