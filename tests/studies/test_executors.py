@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,3 +151,39 @@ def _is_alive(pid: int) -> bool:
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+COUNTED_FILE = """
+import os, threading, time
+import torch
+from torch import nn
+from batchlab.workload import Workload
+
+with open({place!r}, "a") as file:
+    file.write(f"{{os.getpid()}}\\n")
+{at_import}
+inputs = torch.arange(64.0).reshape(64, 1) / 64
+workload = Workload("counted", lambda: nn.Linear(1, 2), (inputs, (inputs[:, 0] > 0.5).long()),
+                    (inputs, (inputs[:, 0] > 0.5).long()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+@pytest.mark.parametrize(
+    ("at_import", "n_loads"), [("", 1), ("threading.Thread(target=time.sleep, args=(30,), daemon=True).start()", 3)]
+)
+def test_the_workload_is_loaded_once_unless_it_cannot_be_forked(tmp_path: Path, at_import: str, n_loads: int) -> None:
+    loads, path = tmp_path / "loads", tmp_path / "counted.py"
+    path.write_text(COUNTED_FILE.format(place=str(loads), at_import=at_import))
+    with LocalExecutor(WorkloadSource(f"{path}:workload"), workers=2) as executor:
+        executor.inspect()
+        for seed in range(2):
+            executor.submit(str(seed), trial(executor, 8, seed))
+        found = set()
+        while len(found) < 2:
+            event = executor.next_event(1)
+            if event is not None and event.examples is None:
+                assert event.error is None
+                found.add(event.key)
+    # Where it was loaded by a template that cannot be forked, each of the two workers loads it again.
+    assert len(loads.read_text().split()) == n_loads

@@ -1,21 +1,28 @@
 """Where trials run: warm worker processes on this machine, one trial and one thread each."""
 
 import os
-import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from batchlab import errors
 from batchlab.errors import BatchlabError, ExecutorError, UsageError
 from batchlab.records import StepTime, TrialResult, TrialSettings, WorkloadInfo
-from batchlab.studies.output import Relay, Tail, pipe
+from batchlab.studies.output import Relay
+from batchlab.studies.processes import (
+    Worker,
+    end,
+    ending,
+    fork_worker,
+    kill,
+    start_template,
+    start_worker,
+    total_memory,
+)
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SHARE_OF_MEMORY_TO_GROW = 0.25
@@ -63,26 +70,11 @@ class Executor(Protocol):
         """Return the quiet step times; no trial may be running. `on_wait` is called several times a second."""
 
 
-@dataclass
-class _Worker:
-    """One worker process, our end of its pipe, what it prints, and the trial it runs.
-
-    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up.
-    """
-
-    process: subprocess.Popen[bytes]
-    pipe: Connection
-    output: Tail
-    key: str | None = None
-    memory: int | None = None
-    canceled: str | None = None
-
-
 class LocalExecutor:
     """Worker processes on this machine, as a context manager.
 
-    torch is imported once a worker. A worker that dies fails the trial it ran and is replaced; one whose memory grows
-    from trial to trial is replaced between two of them.
+    torch and the workload are loaded once for all workers where they can be forked, else once a worker. A worker that
+    dies fails the trial it ran and is replaced; one whose memory grows from trial to trial is replaced between two.
     """
 
     def __init__(
@@ -92,6 +84,7 @@ class LocalExecutor:
         workers: int | None = None,
         on_output: Callable[[str], None] | None = None,
         memory_growth: int | None = None,
+        fork: bool = True,
     ) -> None:
         """Start the workers; they load the workload while the caller goes on.
 
@@ -99,6 +92,7 @@ class LocalExecutor:
             source: how workers come by the workload.
             workers: how many, by default one a core.
             on_output: called with the first lines that the users' code prints; they go to stderr by default.
+            fork: whether workers may be forked from one process that has loaded the workload; not for GPUs.
             memory_growth: bytes by which a worker may grow after its first trial, by default a fair share of memory.
         """
         if workers is not None and workers < 1:
@@ -109,11 +103,14 @@ class LocalExecutor:
             )
         self._source = source
         self._relay = Relay(on_output or _print_to_stderr)
-        count = workers or available_cores()
-        self._growth = memory_growth or int(SHARE_OF_MEMORY_TO_GROW * total_memory() / count)
-        self._workers = [_start(self._relay) for _ in range(count)]
-        for worker in self._workers:
-            self._load(worker)
+        self._count = workers or available_cores()
+        self._growth = memory_growth or int(SHARE_OF_MEMORY_TO_GROW * total_memory() / self._count)
+        self._workers: list[Worker] = []
+        self._template = start_template(self._relay) if fork and sys.platform == "linux" else None
+        if self._template is None:
+            self._workers = [self._start() for _ in range(self._count)]
+        else:
+            self._template.pipe.send(("load", source))
 
     def __enter__(self) -> Self:
         """Return the executor."""
@@ -123,21 +120,24 @@ class LocalExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the workers, trials under way included."""
-        for worker in self._workers:
-            _end(worker)
+        for worker in [*self._workers, *([self._template] if self._template else [])]:
+            end(worker)
 
     def inspect(self, device: str = "cpu", on_wait: Callable[[], None] = lambda: None) -> WorkloadInfo:
         """Return what the first worker finds out about the workload; raises what loading it, or the device, raised."""
+        self._wait_for_workers(on_wait)
         info = self._ask(("inspect", "", device), "load the workload", on_wait)
         assert isinstance(info, WorkloadInfo)
         return info
 
     def free(self) -> int:
         """Return how many workers have no trial."""
+        self._wait_for_workers()
         return sum(worker.key is None for worker in self._workers)
 
     def submit(self, key: str, settings: TrialSettings) -> None:
         """Send a trial to a free worker."""
+        self._wait_for_workers()
         worker = next(worker for worker in self._workers if worker.key is None)
         worker.key = key
         try:
@@ -150,7 +150,7 @@ class LocalExecutor:
         for worker in self._workers:
             if worker.key == key:
                 worker.canceled = reason
-                _kill(worker)
+                kill(worker)
 
     def next_event(self, timeout_s: float) -> Event | None:
         """Return the next event of a running trial, or None when the time is up."""
@@ -179,48 +179,60 @@ class LocalExecutor:
         assert isinstance(times, tuple)
         return times
 
+    def _wait_for_workers(self, on_wait: Callable[[], None] = lambda: None) -> None:
+        """Fork the workers as soon as the template has loaded; start plain ones where it cannot be forked."""
+        if self._workers or self._template is None:
+            return
+        try:
+            kind, *content = _reply(self._template, on_wait)
+        except (EOFError, OSError):
+            raise self._ended(self._template, "load the workload") from None
+        if kind == "error":
+            raise _as_error(content[0], content[1], "load the workload", self._source.reference)
+        if not content[0]:
+            end(self._template)
+            self._template = None
+        self._workers = [self._start() for _ in range(self._count)]
+
+    def _start(self) -> Worker:
+        if self._template is not None:
+            return fork_worker(self._template, self._relay)
+        worker = start_worker(self._relay)
+        # A worker that dies at once is noticed when its pipe is read.
+        with suppress(OSError):
+            worker.pipe.send(("load", "", self._source))
+        return worker
+
     def _ask(self, message: tuple[Any, ...], purpose: str, on_wait: Callable[[], None] = lambda: None) -> Any:
         """Return the first worker's answer to a message that is about no trial; raises what it answers with."""
         worker = self._workers[0]
         try:
             worker.pipe.send(message)
-            while not worker.pipe.poll(SECONDS_BETWEEN_LOOKS):
-                on_wait()
-            _, _, *content = worker.pipe.recv()
+            _, _, *content = _reply(worker, on_wait)
         except (EOFError, OSError):
-            code = worker.process.wait()
-            raise ExecutorError(
-                f"A worker process was to {purpose} ({self._source.reference}), but ended with {_ending(code)}"
-                f"{_quoted(worker)}; mend that, and run the command again."
-            ) from None
+            raise self._ended(worker, purpose) from None
         if len(content) == 1:
             return content[0]
         raise _as_error(content[0], content[1], purpose, self._source.reference)
 
-    def _load(self, worker: _Worker) -> None:
-        # A worker that died meanwhile is noticed when its pipe is read.
-        with suppress(OSError):
-            worker.pipe.send(("load", "", self._source))
-
-    def _bury(self, worker: _Worker) -> Event | None:
-        code = worker.process.wait()
-        if worker.key is None:
-            raise ExecutorError(
-                f"A worker process was to load {self._source.reference}, but ended with {_ending(code)}"
-                f"{_quoted(worker)}; mend that, and run the command again."
-            )
-        self._replace(worker)
-        return Event(
-            worker.key, error=worker.canceled or f"The worker process ended with {_ending(code)}{_quoted(worker)}."
+    def _ended(self, worker: Worker, purpose: str) -> ExecutorError:
+        return ExecutorError(
+            f"A worker process was to {purpose} ({self._source.reference}), but ended with {ending(worker)}; mend "
+            "that, and run the command again."
         )
 
-    def _replace(self, worker: _Worker) -> None:
-        _end(worker)
-        replacement = _start(self._relay)
-        self._workers[self._workers.index(worker)] = replacement
-        self._load(replacement)
+    def _bury(self, worker: Worker) -> Event:
+        if worker.key is None:
+            raise self._ended(worker, "wait for a trial")
+        error = worker.canceled or f"The worker process ended with {ending(worker)}."
+        self._replace(worker)
+        return Event(worker.key, error=error)
 
-    def _watch_memory(self, worker: _Worker, memory: int) -> None:
+    def _replace(self, worker: Worker) -> None:
+        end(worker)
+        self._workers[self._workers.index(worker)] = self._start()
+
+    def _watch_memory(self, worker: Worker, memory: int) -> None:
         """Replace a worker that has grown too much since its first trial: users' code may keep what it allocates."""
         if worker.memory is None:
             worker.memory = memory
@@ -233,56 +245,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def total_memory() -> int:
-    """Return the bytes of memory of this machine, 8 GiB where it does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 8 << 30
-
-
-def _start(relay: Relay) -> _Worker:
-    """Start a worker in a process group of its own: Ctrl-C does not reach it, and it ends with all that it started."""
-    ours, theirs = socket.socketpair()
-    with pipe() as (reading, writing):
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "batchlab.studies.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            process_group=0,
-        )
-    theirs.close()
-    return _Worker(process, Connection(ours.detach()), Tail(reading, relay))
-
-
-def _end(worker: _Worker) -> None:
-    worker.pipe.close()
-    _kill(worker)
-    worker.process.wait()
-
-
-def _kill(worker: _Worker) -> None:
-    """End a worker and the loader processes it has started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(worker.process.pid, signal.SIGKILL)
-
-
-def _quoted(worker: _Worker) -> str:
-    """Return the last thing a dead worker printed, to be put after how it ended."""
-    words = worker.output.last_words()
-    return f" ({words.splitlines()[-1]})" if words else ""
+def _reply(worker: Worker, on_wait: Callable[[], None]) -> Any:
+    while not worker.pipe.poll(SECONDS_BETWEEN_LOOKS):
+        on_wait()
+    return worker.pipe.recv()
 
 
 def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _ending(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "signal 9, as the system does where memory runs out: try fewer workers, or a micro-batch size"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _as_error(name: str, text: str, purpose: str, reference: str) -> BatchlabError:

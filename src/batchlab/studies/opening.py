@@ -47,7 +47,7 @@ def _with_workers(
     stack: ExitStack, source: WorkloadSource, device: str, workers: int | None, watcher: Progress
 ) -> tuple[Executor, WorkloadInfo]:
     count = 1 if workers is None and device != "cpu" else workers
-    executor = stack.enter_context(LocalExecutor(source, workers=count, on_output=watcher.notice))
+    executor = stack.enter_context(LocalExecutor(source, workers=count, on_output=watcher.notice, fork=device == "cpu"))
     return executor, executor.inspect(device, _told_when_slow(watcher))
 
 

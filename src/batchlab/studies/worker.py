@@ -48,9 +48,14 @@ class _State:
 def main() -> None:
     """Serve one driver until it closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(Connection(int(sys.argv[1])))
+
+
+def serve(pipe: Connection, source: WorkloadSource | None = None, workload: Workload | None = None) -> None:
+    """Answer the messages of a driver until it closes the pipe; what is loaded already need not be sent."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
-    state = _State(Connection(int(sys.argv[1])))
+    state = _State(pipe, source, workload)
     handlers: dict[str, Callable[..., None]] = {"load": _load, "inspect": _inspect, "trial": _trial, "time": _time}
     while True:
         try:
@@ -62,12 +67,12 @@ def main() -> None:
         except (BrokenPipeError, ConnectionResetError):
             return
         except (Exception, SystemExit) as error:
-            state.pipe.send(("error", key, *_described(error)))
+            state.pipe.send(("error", key, *described(error)))
 
 
 def _load(state: _State, key: str, source: WorkloadSource) -> None:
     state.source, state.workload = source, None
-    state.workload = _workload(source)
+    state.workload = load_source(source)
 
 
 def _inspect(state: _State, key: str, device: str) -> None:
@@ -99,7 +104,8 @@ def _time(state: _State, key: str, settings: Any) -> None:
     state.pipe.send(("times", key, time_steps(state.workload, settings, threads=available_cores())))
 
 
-def _workload(source: WorkloadSource) -> Workload:
+def load_source(source: WorkloadSource) -> Workload:
+    """Return the workload, wherever it comes from."""
     if source.pickled is None:
         return load_workload(source.reference, data_dir=source.data_dir)
     import cloudpickle
@@ -112,7 +118,8 @@ def _workload(source: WorkloadSource) -> Workload:
     return made_by(found, source.reference)
 
 
-def _described(error: BaseException) -> tuple[str, str]:
+def described(error: BaseException) -> tuple[str, str]:
+    """Return the name of an expected exception, else "", and what there is to say of it."""
     if isinstance(error, BatchlabError):
         return type(error).__name__, str(error)
     if isinstance(error, SystemExit):
