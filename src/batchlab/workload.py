@@ -74,6 +74,8 @@ class Workload:
             started from; always so beside a `step`).
         default_batch_size, default_epochs: where nothing else was asked for.
 
+    What was found out about the data once, and is needed again, is kept in `known`.
+
     >>> import torch
     >>> data = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
     >>> Workload("mine", lambda: nn.Linear(2, 2), data, data).splits(seed=0).test is None
@@ -104,7 +106,7 @@ class Workload:
     default_batch_size: int = 32
     default_epochs: float = 10
 
-    _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_sources(self)
@@ -154,9 +156,9 @@ class Workload:
         data = getattr(self, split)
         if data is None or not self.cache or is_arrays(data):
             return data
-        if split not in self._read:
-            self._read[split] = cached(data, self.name, split, self.collate)
-        return self._read[split]
+        if split not in self.known:
+            self.known[split] = cached(data, self.name, split, self.collate)
+        return self.known[split]
 
     def make_model(self) -> nn.Module:
         """Return a fresh model; its weights follow from torch's random state unless `model` is itself a module."""

@@ -35,9 +35,16 @@ def baseline_metric(
         validation: the validation data, opened.
         device: where the model is.
     """
+    found = constant_metric(workload, train, model, validation, device)
+    return validation(model)[1] if found is None else found
+
+
+def constant_metric(
+    workload: Workload, train: Any, model: nn.Module, validation: Evaluation, device: str = "cpu"
+) -> float | None:
+    """Return the metric of the best constant outputs, which follows from the data alone; None if there are none."""
     best = None if workload.baseline == "initial" else best_constant(workload, train, model, device)
-    subject = model if best is None else _Constant(best)
-    return validation(subject)[1]
+    return None if best is None else validation(_Constant(best))[1]
 
 
 def best_constant(workload: Workload, train: Any, model: nn.Module, device: str = "cpu") -> Tensor | None:

@@ -1,7 +1,8 @@
 """Optimizers by name, class or function, with torch's own settings."""
 
+import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -48,6 +49,16 @@ def make_optimizer(
             f"{type(made).__name__}; return the optimizer it makes."
         )
     return made
+
+
+def bare_step(optimizer: Optimizer) -> Callable[[], object]:
+    """Return the function that makes a step of the optimizer.
+
+    Of torch's own classes that have a fused form it is the step without the profiler's and the hooks' wrapper, which
+    takes longer than the fused update of a small model.
+    """
+    inner = getattr(type(optimizer).step, "__wrapped__", None)
+    return optimizer.step if inner is None or type(optimizer) not in FUSED else functools.partial(inner, optimizer)
 
 
 def learning_rate_ratios(optimizer: Optimizer, learning_rate: float) -> Sequence[float]:

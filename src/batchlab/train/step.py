@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from batchlab.records import TrialSettings
 from batchlab.train.forward import Forward, forward_of
-from batchlab.train.optimizers import make_optimizer, trained_parameters
+from batchlab.train.optimizers import bare_step, make_optimizer, trained_parameters
 from batchlab.workload import Workload
 
 
@@ -23,6 +23,7 @@ class Stepper:
     model: nn.Module
     forward: Forward
     optimizer: Optimizer
+    bare_step: Callable[[], object]
     parameters: list[Parameter]
     clip_norm: float | None
     scaler: GradScaler | None
@@ -32,10 +33,12 @@ class Stepper:
 def make_stepper(workload: Workload, model: nn.Module, settings: TrialSettings) -> Stepper:
     """Return what makes the steps of a trial with these settings."""
     device = settings.device
+    optimizer = make_optimizer(workload, model, settings.optimizer, settings.learning_rate, settings.optimizer_settings)
     return Stepper(
         model,
         forward_of(workload, model, device),
-        make_optimizer(workload, model, settings.optimizer, settings.learning_rate, settings.optimizer_settings),
+        optimizer,
+        bare_step(optimizer),
         trained_parameters(model),
         workload.clip_norm,
         GradScaler(device.partition(":")[0]) if workload.autocast == "float16" else None,
@@ -89,7 +92,7 @@ def _update(stepper: Stepper) -> None:
             scaler.unscale_(stepper.optimizer)
         clip_grad_norm_(stepper.parameters, stepper.clip_norm)
     if scaler is None:
-        stepper.optimizer.step()
+        stepper.bare_step()
     else:
         scaler.step(stepper.optimizer)
         scaler.update()
