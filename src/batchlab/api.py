@@ -15,6 +15,7 @@ from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, 
 from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
+from batchlab.studies.running import Limits
 from batchlab.studies.spec import StudyOptions, resolve_spec
 from batchlab.studies.store import DEFAULT_STORE, Store, open_store
 
@@ -78,6 +79,7 @@ def study(
     name: str | None = None,
     workers: int | None = None,
     timeout: float | None = None,
+    max_minutes: float | None = None,
     progress: Progress | None = None,
     optimizer_settings: Mapping[str, Any] | None = None,
     **options: Any,
@@ -93,6 +95,7 @@ def study(
         name: a label; by default made of the workload's name and the study's id.
         workers: trials at a time; by default one a core, on a GPU one.
         timeout: seconds after which a trial is given up; by default only one that gives no sign of life is.
+        max_minutes: when to begin no more trials and answer with what there is; the same call goes on later.
         progress: told how the study gets on.
         optimizer_settings: torch's keys without `lr`, on top of the workload's own.
         options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
@@ -113,7 +116,15 @@ def study(
         with _opened(store) as opened:
             label = name or _name_of(opened, spec, info)
             return _analyzed(
-                run_study(spec, info, name=label, store=opened, executor=executor, progress=watcher, timeout_s=timeout)
+                run_study(
+                    spec,
+                    info,
+                    name=label,
+                    store=opened,
+                    executor=executor,
+                    progress=watcher,
+                    limits=Limits(timeout, max_minutes),
+                )
             )
 
 
@@ -124,6 +135,7 @@ def resume(
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     timeout: float | None = None,
+    max_minutes: float | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Go on with a study of the store, by its name, the start of its id, or "latest"; finished ones come back at once.
@@ -142,7 +154,13 @@ def resume(
         with opened_executor(source, spec.data_dir, spec.device, workers, watcher) as (executor, info):
             return _analyzed(
                 run_study(
-                    spec, info, name=record.name, store=opened, executor=executor, progress=watcher, timeout_s=timeout
+                    spec,
+                    info,
+                    name=record.name,
+                    store=opened,
+                    executor=executor,
+                    progress=watcher,
+                    limits=Limits(timeout, max_minutes),
                 )
             )
 

@@ -8,6 +8,7 @@ from batchlab.studies.executors import Event
 from batchlab.studies.plan import plan, trial_id
 from batchlab.studies.progress import ProgressState, Quiet
 from batchlab.studies.run import run_study
+from batchlab.studies.running import Limits
 from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
@@ -190,3 +191,28 @@ def test_two_trials_that_both_fail_are_not_a_finished_study() -> None:
     with pytest.raises(ExecutorError) as raised:
         run(MemoryStore(), InstantExecutor(respond), lr_mode="fixed", seeds=1, batch_sizes=(8, 16))
     assert str(raised.value) == "2 trials failed, the last with: no such layer; mend that and run the study again."
+
+
+def test_when_time_is_up_no_more_trials_begin_and_what_there_is_is_the_record() -> None:
+    store, watch = MemoryStore(), Watch()
+    record = run_study(
+        spec(),
+        INFO,
+        name="s",
+        store=store,
+        executor=InstantExecutor(WORLD.result),
+        progress=watch,
+        limits=Limits(minutes=0.0),
+    )
+    assert record.trials == ()
+    assert watch.notices == ["Time is up after 0 minutes, with 0 trials of about 75; go on with `batchlab resume s`."]
+    whole = run_study(
+        spec(),
+        INFO,
+        name="s",
+        store=store,
+        executor=InstantExecutor(WORLD.result),
+        progress=watch,
+        limits=Limits(minutes=60.0),
+    )
+    assert len(whole.trials) > 60

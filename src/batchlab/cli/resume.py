@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
             store=arguments.store,
             workers=arguments.workers,
             timeout=arguments.timeout,
+            max_minutes=arguments.max_minutes,
             progress=progress,
         )
     show(study, arguments, report=arguments.report)

@@ -21,7 +21,7 @@ from batchlab.records import (
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan, timed_settings, trial_id
 from batchlab.studies.progress import Progress, ProgressState
-from batchlab.studies.running import Running, failed_trial, why_hung, work_of
+from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import DEFAULT_STORE, IN_MEMORY, Store, store_path
 
@@ -41,14 +41,19 @@ class _Drive:
     progress: Progress
     study_id: str
     name: str
+    limits: Limits
     started: float = field(default_factory=time.monotonic)
     results: dict[str, TrialResult] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
-    timeout_s: float | None = None
     asked: set[str] = field(default_factory=set)
     n_failed: int = 0
     work_done: float = 0.0
     stopping: bool = False
+
+    @property
+    def time_is_up(self) -> bool:
+        """Return whether no more trials may begin."""
+        return self.limits.minutes is not None and time.monotonic() - self.started > 60 * self.limits.minutes
 
 
 def run_study(
@@ -59,13 +64,12 @@ def run_study(
     store: Store,
     executor: Executor,
     progress: Progress,
-    timeout_s: float | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> StudyRecord:
     """Return the study's record after running every trial that it needs and the store does not have.
 
     A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried again. A
-    trial that takes longer than `timeout_s` fails; without one, a trial that has been silent for half an hour, and for
-    ten times as long as it had run before.
+    trial that hangs fails. When time is up no more trials begin, and the record is what there is.
 
     Raises:
         StudyRunning: another driver works on this study.
@@ -76,15 +80,20 @@ def run_study(
     before = _known(store, study_id)
     if before is None:
         store.save_study(study_id, name, spec, info)
-    drive = _Drive(spec, info, store, executor, progress, study_id, name, timeout_s=timeout_s)
+    drive = _Drive(spec, info, store, executor, progress, study_id, name, limits)
     with store.claim(study_id) as touch, first_ctrl_c(lambda again: _stop(drive, again)):
         if before is not None and before.info.fingerprint != info.fingerprint:
             progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
             store.save_step_times(study_id, ())
         store.save_study(study_id, name, spec, info)
         try:
-            while not (step := _next_plan(drive)).complete:
+            while not (step := _next_plan(drive)).complete and not drive.time_is_up:
                 _keep_busy(drive, step, touch)
+            if not step.complete:
+                progress.notice(
+                    f"Time is up after {limits.minutes:g} minutes, with {len(drive.results)} trials of about "
+                    f"{step.n_expected}; {_how_to_go_on(drive)}."
+                )
             _refuse_if_all_failed(drive)
             _time_quietly(drive, touch)
         finally:
@@ -122,12 +131,14 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
     ]
     waiting.sort(key=work_of)
     while True:
-        while not drive.stopping and waiting and drive.executor.free():
+        while not drive.stopping and not drive.time_is_up and waiting and drive.executor.free():
             settings = waiting.pop()
             drive.running[trial_id(settings)] = Running(settings, time.monotonic())
             drive.executor.submit(trial_id(settings), settings)
         if drive.stopping and not drive.running:
             raise _stopped(drive)
+        if drive.time_is_up and not drive.running:
+            return
         touch()
         _give_up_on_the_hung(drive)
         event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
@@ -165,7 +176,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
 def _give_up_on_the_hung(drive: _Drive) -> None:
     """Cancel trials that take longer than they may; what becomes of them is read as an event."""
     for key, trial in drive.running.items():
-        reason = why_hung(trial, time.monotonic(), drive.timeout_s)
+        reason = why_hung(trial, time.monotonic(), drive.limits.trial_s)
         if reason is not None:
             drive.executor.cancel(key, reason)
 
@@ -211,7 +222,7 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
     timed = {one.batch_size for one in drive.store.study(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
-    limit = drive.timeout_s or LEAST_TIMING_S + MOST_STEPS_TIMED * sum(trial_step_s.values())
+    limit = drive.limits.trial_s or LEAST_TIMING_S + MOST_STEPS_TIMED * sum(trial_step_s.values())
     started = time.monotonic()
 
     def on_wait() -> None:

@@ -10,6 +10,17 @@ SILENCE_S, SILENCE_RATIO = 1800.0, 10.0
 NAN = float("nan")
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The seconds a trial may take, and the minutes in which trials may begin; None is as long as they want."""
+
+    trial_s: float | None = None
+    minutes: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
 @dataclass(slots=True)
 class Running:
     """A trial at work, with times on the monotonic clock: it was sent, began some time later, and was last heard of."""
