@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from batchlab.measure.out_of_memory import is_out_of_memory
 from batchlab.train.forward import loss_on, under_autocast
-from batchlab.train.memory import is_out_of_memory
 from batchlab.train.reading import evaluation_batches, evaluation_size
 from batchlab.workload import Workload
 from batchlab.workloads.datasets import examples_in

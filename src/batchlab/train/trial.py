@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from batchlab import __version__
+from batchlab.measure.out_of_memory import is_out_of_memory
 from batchlab.records import Curve, TrialResult, TrialSettings
 from batchlab.train.baseline import constant_metric
 from batchlab.train.budgets import examples_in_steps
 from batchlab.train.evaluation import Evaluation
-from batchlab.train.memory import is_out_of_memory
 from batchlab.train.optimizers import learning_rate_ratios
 from batchlab.train.order import batches, epoch_length, epochs
 from batchlab.train.reading import Waiting, on_device, open_reader
