@@ -53,8 +53,16 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/tuning_noise.py --repetitions 100
 	$(BIN)/python benchmarks/controls.py --studies 3
 	$(BIN)/python benchmarks/kill_resume.py --kills 2
+	$(BIN)/python benchmarks/noise_scale_coverage.py --repetitions 200
+	$(BIN)/python benchmarks/tradeoff_coverage.py --repetitions 50
+	$(BIN)/python benchmarks/noise_overhead.py --pairs 3
+	$(BIN)/python benchmarks/gradient_norm_law.py --draws 200
 
 evidence: $(STAMP) ## run every benchmark in full and write what it found under evidence/: up to an hour
 	$(BIN)/python benchmarks/tuning_noise.py --write
 	$(BIN)/python benchmarks/controls.py --write
 	$(BIN)/python benchmarks/kill_resume.py --write
+	$(BIN)/python benchmarks/noise_scale_coverage.py --write
+	$(BIN)/python benchmarks/tradeoff_coverage.py --write
+	$(BIN)/python benchmarks/noise_overhead.py --write
+	$(BIN)/python benchmarks/gradient_norm_law.py --write

@@ -20,6 +20,8 @@ from batchlab.analyze.findings import (
     StudyLabel,
     TrialCounts,
 )
+from batchlab.analyze.target_findings import CurvePoint, TargetFindings, TargetRun, TradeOffFindings
+from batchlab.numerics.tradeoff import Region
 from batchlab.records import (
     Budget,
     Current,
@@ -265,6 +267,72 @@ def with_current() -> StudyFindings:
     return replace(findings, batch_sizes=rows, current=current)
 
 
+def with_target() -> StudyFindings:
+    """The resolved case under a target: 256 reached it in part, and 512 levels off short of it."""
+    findings = resolved()
+    least, critical = 50.0, 60.0
+    middle = {row.batch_size: least * (1 + critical / row.batch_size) for row in findings.batch_sizes}
+    runs = tuple(
+        _target_run(size, seed, steps * (0.94 + 0.03 * seed)) for size, steps in middle.items() for seed in range(5)
+    )
+    rows = tuple(
+        replace(row, n_reached=0, flags=(*row.flags, "target_not_reached", "plateaued"))
+        if row.batch_size == 512
+        else replace(
+            row,
+            steps_to_target=_around(middle[row.batch_size]),
+            examples_to_target=_around(middle[row.batch_size] * row.batch_size),
+            seconds_to_target=_around(middle[row.batch_size] * (row.step_time_s or 0.0)),
+            n_reached=3 if row.batch_size == 256 else 5,
+            flags=(*row.flags, "censored") if row.batch_size == 256 else row.flags,
+        )
+        for row in findings.batch_sizes
+    )
+    curve = tuple(
+        CurvePoint(size, steps, 0.9 * steps, 1.1 * steps)
+        for size in (8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+        for steps in [least * (1 + critical / size)]
+    )
+    tradeoff = TradeOffFindings(
+        critical_batch_size=critical,
+        low=49.0,
+        high=73.0,
+        level=0.95,
+        definition="Critical batch size: examples and steps to the target are both twice their least.",
+        steps_min=least,
+        examples_min=least * critical,
+        overhead=0.2,
+        overhead_batch_size=critical / 5,
+        sd=0.05,
+        shape_p_value=0.41,
+        n=30,
+        n_censored=2,
+        left_out=(512,),
+        regions=(
+            Region("perfect scaling", 0.0, 15.0, 0.0, 0.25),
+            Region("diminishing returns", 15.0, 240.0, 0.25, 4.0),
+            Region("maximal parallelism", 240.0, math.inf, 4.0, math.inf),
+        ),
+        curve=curve,
+        flags=("censored",),
+    )
+    sentences = (
+        "To reach error 5%, twice the batch nearly halves the steps up to about 15; beyond about 240 it saves a tenth.",
+        "Critical batch size 60 (95% interval 49 to 73).",
+        "Fastest to error 5% on this cpu: batch size 128, 115 ms of training alone.",
+    )
+    found = TargetFindings(sentences, 128, (64,), (8, 16, 32, 64, 128), runs)
+    return replace(findings, target=0.05, batch_sizes=rows, tradeoff=tradeoff, to_target=found)
+
+
+def _target_run(size: int, seed: int, steps: float) -> TargetRun:
+    if size == 512:
+        return TargetRun(size, seed, "plateaued", 43.0, math.inf, None)
+    if size == 256 and seed > 2:
+        return TargetRun(size, seed, "not_reached", 85.0, math.inf, None)
+    return TargetRun(size, seed, "reached", 0.9 * steps, 1.1 * steps, steps)
+
+
 CASES = {
     "resolved": resolved,
     "tied": tied,
@@ -275,6 +343,7 @@ CASES = {
     "wide": wide,
     "accuracy": accuracy,
     "current": with_current,
+    "target": with_target,
 }
 
 
@@ -426,6 +495,7 @@ def _spec(findings: StudyFindings, sizes: tuple[int, ...]) -> StudySpec:
         optimizer_settings=findings.optimizer_settings,
         schedule=Schedule("cosine", warmup=0.05),
         device=findings.device,
+        target=findings.target,
         current=None
         if findings.current is None
         else Current(findings.current.batch_size, findings.current.learning_rate),

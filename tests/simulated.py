@@ -1,5 +1,6 @@
 """Studies without training: results drawn from a known response, and an executor that hands them out at once."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -106,6 +107,46 @@ class World:
             micro_batch_size=min(settings.batch_size, settings.micro_batch_size or settings.batch_size),
             loading_s=0.1 * self.waiting,
         )
+
+
+@dataclass(frozen=True)
+class TargetWorld:
+    """Trials whose examples to error `target` follow least_steps (B + critical), with log-normal scatter `sd`.
+
+    The error is 0.9 (1 + 8u)^-1.2 at a share u of those examples, plus noise; where `levels_off` holds for a batch size
+    it never falls below twice the target.
+    """
+
+    critical: float = 64.0
+    least_steps: float = 30.0
+    sd: float = 0.1
+    noise: float = 0.0
+    levels_off: Callable[[int, int], bool] = lambda batch_size, seed: False
+
+    @property
+    def target(self) -> float:
+        """Return the error at u = 1."""
+        return 0.9 * 9**-1.2
+
+    def result(self, settings: TrialSettings) -> TrialResult:
+        """Return the result of one trial, evaluated where its settings say."""
+        size, generator = settings.batch_size, numpy.random.default_rng(int(identity(settings), 16))
+        needed = self.least_steps * (size + self.critical) * math.exp(self.sd * generator.normal())
+        due = {math.ceil(point / size) for point in settings.evaluate_at}
+        steps = sorted({0, settings.n_steps, *(step for step in due if step <= settings.n_steps)})
+        error = [0.9 * (1 + 8 * step * size / needed) ** -1.2 for step in steps]
+        error = [error[0], *(value + self.noise * generator.normal() for value in error[1:])]
+        if self.levels_off(size, settings.seed):
+            error = [max(value, 2 * self.target) for value in error]
+        plain = World({size: error[-1]}).result(settings)
+        columns = {"train_loss": (math.nan, *error[1:]), "valid_loss": tuple(error), "valid_metric": tuple(error)}
+        curve = Curve(
+            examples=tuple(step * size for step in steps),
+            steps=tuple(steps),
+            learning_rate=(settings.learning_rate,) * len(steps),
+            **columns,
+        )
+        return dataclasses.replace(plain, curve=curve, valid_metric=error[-1], valid_loss=error[-1])
 
 
 @dataclass

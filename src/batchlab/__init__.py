@@ -7,23 +7,35 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, resume, study
     from batchlab.numerics.comparisons import indifference_set
+    from batchlab.numerics.gradient_moments import noise_moments
     from batchlab.numerics.lr_response import fit_lr_response
+    from batchlab.numerics.noise_scale import estimate_noise_scale
     from batchlab.numerics.rules import scale_hyperparameters
+    from batchlab.numerics.time_to_target import best_time_batch_size
+    from batchlab.numerics.tradeoff import fit_tradeoff
+    from batchlab.simulate.noisy_quadratic import NoisyQuadratic
     from batchlab.workload import Metric, Workload, load_workload
 
     __version__: str
 
 __all__ = [
     "Metric",
+    "NoiseScaleMonitor",
+    "NoisyQuadratic",
     "Study",
     "Workload",
     "__version__",
+    "best_time_batch_size",
+    "estimate_noise_scale",
     "fit_lr_response",
+    "fit_tradeoff",
     "indifference_set",
     "load_study",
     "load_workload",
+    "noise_moments",
     "resume",
     "scale_hyperparameters",
     "study",
@@ -31,12 +43,18 @@ __all__ = [
 
 _PLACES = {
     "Metric": "batchlab.workload",
+    "NoiseScaleMonitor": "batchlab.adapt.monitor",
+    "NoisyQuadratic": "batchlab.simulate.noisy_quadratic",
     "Study": "batchlab.api",
     "Workload": "batchlab.workload",
+    "best_time_batch_size": "batchlab.numerics.time_to_target",
+    "estimate_noise_scale": "batchlab.numerics.noise_scale",
     "fit_lr_response": "batchlab.numerics.lr_response",
+    "fit_tradeoff": "batchlab.numerics.tradeoff",
     "indifference_set": "batchlab.numerics.comparisons",
     "load_study": "batchlab.api",
     "load_workload": "batchlab.workload",
+    "noise_moments": "batchlab.numerics.gradient_moments",
     "resume": "batchlab.api",
     "scale_hyperparameters": "batchlab.numerics.rules",
     "study": "batchlab.api",

@@ -99,7 +99,8 @@ def study(
         progress: told how the study gets on.
         optimizer_settings: torch's keys without `lr`, on top of the workload's own.
         options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
-            `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds`, `tuning_seeds`, `seed`; `optimizer`,
+            `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds` (or a range, `(5, 20)`: more are added
+            where the answer is open), `tuning_seeds`, `seed`; `target`, a metric to reach; `optimizer`,
             `schedule`, `warmup`, `last_batch`, `margin`, `device`, `data_dir`, `micro_batch_size`, `current`,
             `same_batch_size`.
 

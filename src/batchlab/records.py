@@ -89,8 +89,8 @@ class StudySpec:
     """The question a study asks, resolved: nothing is left to defaults that may change.
 
     `lr_mode` is tune, fixed, linear or sqrt; `base_lr` at `base_batch_size` is the fixed value, the rule's base point
-    or the middle of the first search grid. `same_batch_size` makes an A/A control: every arm then trains at that batch
-    size and `batch_sizes` only name the arms.
+    or the middle of the first search grid. `same_batch_size` makes an A/A control: all arms train at it, `batch_sizes`
+    only name them. `target` is a metric to reach; `max_seeds` lets seeds be added where the answer is open.
     """
 
     workload: str
@@ -113,6 +113,8 @@ class StudySpec:
     same_batch_size: int | None = None
     micro_batch_size: int | None = None
     current: Current | None = None
+    target: float | None = None
+    max_seeds: int | None = None
     format: str = "batchlab.spec/1"
 
 
@@ -149,8 +151,7 @@ class TrialSettings:
 class Curve:
     """What a trial recorded at each evaluation, as columns of one length; the first entry is the untrained model.
 
-    `train_loss` is the mean over the batches since the evaluation before (NaN at the first). `learning_rate` is the
-    one of the last step.
+    `train_loss` is the mean since the evaluation before (NaN at the first), `learning_rate` that of the last step.
     """
 
     examples: tuple[int, ...]
@@ -166,9 +167,8 @@ class TrialResult:
     """What one trial found.
 
     `status` is done, diverged (loss not finite; the curve ends there) or failed (`message` says why). `baseline_metric`
-    is the validation metric of the best constant predictor. Train and test values exist for confirmed trials only.
-    `seconds` is what the trial cost, not how fast a step is; `loading_s` of them were spent waiting for training data.
-    `micro_batch_size` is how many examples went through the model at once; 0 where it is not known.
+    is that of the best constant predictor. Train and test values exist for confirmed trials only. `seconds` is what the
+    trial cost, `loading_s` of them waiting for data. `micro_batch_size` examples went through at once; 0 is unknown.
     """
 
     settings: TrialSettings

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from batchlab.analyze.study import analyze_study
-from batchlab.records import Budget, StudyRecord, TrialResult, TrialSettings, to_json
+from batchlab.records import Budget, Current, StudyRecord, TrialResult, TrialSettings, to_json
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.store import MemoryStore
@@ -207,3 +207,57 @@ def test_step_times_of_a_busy_machine_are_called_unsure() -> None:
     said = "Step times varied by up to a factor of 3 between quartiles"
     assert any(note.startswith(said) for note in analyze_study(busy).notes)
     assert not any(note.startswith("Step times varied") for note in analyze_study(calm).notes)
+
+
+def adaptive(**changes: object) -> StudyRecord:
+    """Return a finished study with 5 to 20 seeds in which 64 and 128 are clearly worse."""
+    floors = {8: 0.021, 16: 0.02, 32: 0.0205, 64: 0.035, 128: 0.06}
+    return record(World(floors, noise=0.004), lr_mode="linear", base_lr=0.1, seeds=5, max_seeds=20, **changes)
+
+
+def test_sizes_dropped_early_stay_in_the_report_with_their_seeds() -> None:
+    findings = analyze_study(adaptive())
+    seeds = {row.batch_size: row.n_seeds for row in findings.batch_sizes}
+    assert set(seeds) == set(FLOORS)
+    assert seeds[128] < seeds[16] == 20
+    assert 128 in findings.answer.worse_batch_sizes
+    assert "128" in findings.answer.confidence and "dropped early)" in findings.answer.confidence
+    note = next(note for note in findings.notes if note.startswith("Seeds were added only where"))
+    assert "looks at 5, 8, 12 and 20 seeds" in note and "the last one was at 20" in note
+    assert not any("Not finished" in warning for warning in findings.answer.warnings)
+
+
+def test_other_budgets_are_compared_on_the_seeds_that_all_sizes_have() -> None:
+    found = adaptive()
+    steps = analyze_study(found).under_other_budgets["steps"]
+    fixed = dataclasses.replace(
+        found,
+        spec=dataclasses.replace(found.spec, max_seeds=None),
+        trials=tuple(one for one in found.trials if one.settings.seed < 5),
+    )
+    expected = analyze_study(fixed).under_other_budgets["steps"]
+    assert steps is not None and expected is not None
+    assert (steps.best_batch_size, steps.worse_batch_sizes) == (expected.best_batch_size, expected.worse_batch_sizes)
+
+
+def test_an_adaptive_study_that_stopped_between_looks_says_that_it_is_not_finished() -> None:
+    whole = adaptive()
+    part = dataclasses.replace(
+        whole, trials=tuple(one for one in whole.trials if one.settings.seed < 6 or one.settings.batch_size == 16)
+    )
+    answer = analyze_study(part).answer
+    assert answer.warnings[0].startswith("Not finished: trials are missing at batch size ")
+    assert answer.confidence.startswith("How sure: 5 paired seeds a size")
+
+
+def test_the_interval_of_the_best_has_the_level_of_the_study_at_every_look() -> None:
+    findings = analyze_study(adaptive())
+    best = next(row for row in findings.batch_sizes if row.batch_size == findings.answer.best_batch_size)
+    assert best.valid_metric.low is not None
+    assert f"95% interval of the best {100 * best.valid_metric.low:.2f}%" in findings.answer.confidence
+
+
+def test_todays_setting_is_compared_on_the_seeds_it_has() -> None:
+    current = analyze_study(adaptive(current=Current(128, 0.4))).current
+    assert current is not None
+    assert (current.n_seeds, current.loses is not None) == (5, True)

@@ -79,13 +79,13 @@ def test_help_imports_nothing_heavy(arguments):
     [
         (
             ["stduy"],
-            "`batchlab` takes a command (init, study, resume, list, show, report, export, doctor), got 'stduy'; did "
-            "you mean `batchlab study`?",
+            "`batchlab` takes a command (init, study, measure, resume, list, show, report, export, doctor), "
+            "got 'stduy'; did you mean `batchlab study`?",
         ),
         (
             ["frobnicate"],
-            "`batchlab` takes a command (init, study, resume, list, show, report, export, doctor), got 'frobnicate'; "
-            "see `batchlab --help`.",
+            "`batchlab` takes a command (init, study, measure, resume, list, show, report, export, doctor), "
+            "got 'frobnicate'; see `batchlab --help`.",
         ),
         (["--nope"], "unrecognized arguments: --nope; see `batchlab --help`."),
         (["study"], "the following arguments are required: WORKLOAD; see `batchlab study --help`."),

@@ -149,3 +149,23 @@ def test_a_folder_is_no_file_to_write(tmp_path):
     assert refusal(options.output_file("-o"), str(tmp_path)) == (
         f"`-o` takes a file, and {tmp_path} is a folder; name a file in it."
     )
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("7", 7), ("5..20", (5, 20))])
+def test_seeds_are_a_number_or_a_range(text, seeds):
+    assert options.parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("many", "`--seeds` takes a whole number, got 'many'; write --seeds 5, for example."),
+        (
+            "20..5",
+            "A range of seeds goes from 3 or more up to a larger number, as in 5..20, got '20..5'; write it so, or "
+            "give one number.",
+        ),
+    ],
+)
+def test_wrong_seeds_are_refused(text, message):
+    assert refusal(options.parse_seeds, text) == message

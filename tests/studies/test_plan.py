@@ -162,3 +162,37 @@ def test_every_batch_size_is_timed_once() -> None:
 
 def test_a_control_of_equal_arms_is_timed_at_its_one_size() -> None:
     assert [one.batch_size for one in timed_settings(spec(same_batch_size=32), INFO)] == [32]
+
+
+def test_seeds_are_added_only_where_the_answer_is_open() -> None:
+    step, _ = carry_out(seeds=5, max_seeds=20, tuning_seeds=4)
+    counts = {size: sum(one.batch_size == size for one in of(step, "confirm")) for size in spec().batch_sizes}
+    assert counts[128] < 20 and counts[16] == counts[32] > 5
+    assert step.n_expected == len(step.trials)
+
+
+def test_the_first_seeds_of_a_range_are_the_trials_of_a_fixed_number() -> None:
+    fixed, ranged = (plan(spec(lr_mode="fixed", seeds=5, max_seeds=most), INFO, {}) for most in (None, 20))
+    assert fixed == ranged
+
+
+def test_an_adaptive_plan_depends_on_results_and_not_on_their_order() -> None:
+    step, results = carry_out(seeds=5, max_seeds=12)
+    assert plan(spec(seeds=5, max_seeds=12), INFO, dict(reversed(results.items()))) == step
+
+
+def test_todays_setting_keeps_the_first_seeds() -> None:
+    step, _ = carry_out(lr_mode="fixed", current=Current(500, 0.3), seeds=5, max_seeds=20)
+    assert sum(one.batch_size == 500 for one in step.trials) == 5
+
+
+def test_batch_sizes_are_confirmed_to_the_end_where_trials_of_one_always_fail() -> None:
+    import dataclasses
+
+    question, results = spec(lr_mode="fixed", seeds=3, max_seeds=6), {}
+    while not (step := plan(question, INFO, results)).complete:
+        for settings in step.trials:
+            found = WORLD.result(settings)
+            status = "failed" if settings.batch_size == 16 else "done"
+            results[trial_id(settings)] = dataclasses.replace(found, status=status)
+    assert {one.batch_size for one in step.trials} == set(question.batch_sizes)

@@ -5,9 +5,11 @@ from typing import Any
 import numpy
 import pytest
 
+from batchlab.analyze.contest import FEWEST_SEEDS
 from batchlab.errors import UsageError
 from batchlab.records import Budget, Current, StudySpec, from_json, identity, to_json
-from batchlab.studies.spec import StudyOptions, default_batch_sizes, resolve_spec
+from batchlab.studies.plan import plan
+from batchlab.studies.spec import FEWEST_AT_A_LOOK, StudyOptions, default_batch_sizes, resolve_spec
 from simulated import INFO
 
 
@@ -68,6 +70,14 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
             {"lr": 0.1, "base_lr": 0.2},
             "`base_lr` is for lr tune, linear and sqrt, got it beside lr=0.1; leave one of the two out.",
         ),
+        *(
+            (
+                {"seeds": value},
+                f"A range of seeds goes from 3 or more up to a larger number, as in 5..20, got {value!r}; write it so, "
+                "or give one number.",
+            )
+            for value in ("5..", "2..9", "9..5", "5..5", "5..7..9", "a..b", "5", (5,), (5, 7.5))
+        ),
         ({"seeds": 2.5}, "`seeds` is a whole number of at least 1, got 2.5; correct it."),
         ({"base_batch_size": 0}, "`base_batch_size` is a whole number of at least 1, got 0; correct it."),
         ({"same_batch_size": -4}, "Batch sizes are whole numbers of at least 1, got -4; remove it."),
@@ -104,6 +114,10 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
             )
             for value in ("64", "64@", "@0.1", "64:0.1", "6.4@0.1", "64@0.1@2", 64, (64,), (64, None), (6.4, 0.1))
         ),
+        ({"target": "low"}, "A target is a finite number in the metric's own unit, got 'low'; give one."),
+        ({"target": float("nan")}, "A target is a finite number in the metric's own unit, got nan; give one."),
+        ({"target": 5}, "A target of error lies between 0 and 1, got 5; give 0.05 for 5%."),
+        ({"target": -0.1}, "A target of error lies between 0 and 1, got -0.1; give 0.05 for 5%."),
         ({"schedule": "linear"}, "`schedule` is constant, cosine or step, got 'linear'; choose one of these."),
         ({"warmup": 1.5}, "Warm-up is a share of the budget in [0, 1), got 1.5; use 0.05, say."),
         ({"seeds": 0}, "`seeds` is a whole number of at least 1, got 0; correct it."),
@@ -127,6 +141,27 @@ def test_todays_setting_can_be_written_in_several_ways(given: Any) -> None:
     assert resolve_spec(StudyOptions(current=given), INFO).current == Current(64, 0.001)
 
 
+def test_the_target_is_part_of_the_question_and_of_no_trial() -> None:
+    plain, asked = (resolve_spec(StudyOptions(lr=0.1, target=target), INFO) for target in (None, 0.05))
+    assert (plain.target, asked.target) == (None, 0.05)
+    assert identity(plain) != identity(asked)
+    assert plan(plain, INFO, {}).trials == plan(asked, INFO, {}).trials
+
+
+@pytest.mark.parametrize("given", ["5..20", (5, 20), [5, numpy.int64(20)]])
+def test_a_range_of_seeds_can_be_written_in_several_ways(given: Any) -> None:
+    spec = resolve_spec(StudyOptions(seeds=given), INFO)
+    assert (spec.seeds, spec.max_seeds) == (5, 20)
+
+
+def test_a_range_begins_with_as_many_seeds_as_a_comparison_needs() -> None:
+    assert FEWEST_AT_A_LOOK == FEWEST_SEEDS
+
+
+def test_a_target_of_a_loss_may_be_any_number() -> None:
+    assert resolve_spec(StudyOptions(target=5), dataclasses.replace(INFO, metric="loss")).target == 5.0
+
+
 def test_todays_batch_size_is_not_added_to_those_asked_for() -> None:
     spec = resolve_spec(StudyOptions(batch_sizes=(8, 16), current="64@0.1", micro_batch_size=4), INFO)
     assert (spec.batch_sizes, spec.micro_batch_size) == ((8, 16), 4)
@@ -143,7 +178,13 @@ def test_the_records_say_which_workload_was_asked_for() -> None:
 
 def test_a_spec_survives_the_store_with_its_id() -> None:
     options = StudyOptions(
-        lr="linear", base_lr=1, margin=1, optimizer="adam", optimizer_settings={"betas": (0, 0.95)}, current=(64, 1)
+        lr="linear",
+        base_lr=1,
+        margin=1,
+        optimizer="adam",
+        optimizer_settings={"betas": (0, 0.95)},
+        current=(64, 1),
+        target=0,
     )
     spec = resolve_spec(options, INFO)
     assert identity(from_json(StudySpec, json.loads(json.dumps(to_json(spec))))) == identity(spec)

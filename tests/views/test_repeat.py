@@ -48,8 +48,12 @@ def test_a_fixed_learning_rate_is_given_to_the_last_digit():
 
 
 def test_todays_setting_and_micro_batches_are_asked_for_again():
-    read = parsed(repeat_command(record(current=Current(64, 1e-3), micro_batch_size=128)))
-    assert (read.current, read.micro_batch_size) == ((64, 1e-3), 128)
+    read = parsed(repeat_command(record(current=Current(64, 1e-3), micro_batch_size=128, target=0.05)))
+    assert (read.current, read.micro_batch_size, read.target) == ((64, 1e-3), 128, 0.05)
+
+
+def test_a_range_of_seeds_is_asked_for_again():
+    assert parsed(repeat_command(record(seeds=5, max_seeds=20))).seeds == (5, 20)
 
 
 def test_settings_at_their_defaults_need_no_option():

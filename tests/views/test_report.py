@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 import findings_cases
 from batchlab.errors import BatchlabError, UsageError
+from batchlab.records import to_json
 from batchlab.views.repeat import repeat_command
 from batchlab.views.report import render_report, write_report
 
@@ -47,6 +48,12 @@ def text_of(page):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
+def test_what_is_infinite_in_the_findings_is_null_on_the_page_and_in_json():
+    findings = to_json(findings_cases.with_target(), non_finite=lambda _: None)
+    assert json.loads(json.dumps(findings, allow_nan=False))["tradeoff"]["regions"][2]["high"] is None
+    assert "Infinity" not in page_of_case("target")
+
+
 @pytest.mark.parametrize("case", findings_cases.CASES)
 def test_every_case_opens_with_its_answer_and_tells_every_warning_and_note(case):
     findings = findings_cases.CASES[case]()
@@ -69,6 +76,17 @@ def test_todays_setting_comes_before_the_batch_sizes_with_its_sentence():
     assert headings[:3] == ["Use this", "Today's setting", "By batch size"]
     assert findings_cases.with_current().current.sentence in text_of(page)
     assert "allows for that one having been picked as the best of several" in text_of(page)
+
+
+def test_under_a_target_its_sentences_figures_and_definition_have_a_part_of_their_own():
+    page, findings = page_of_case("target"), findings_cases.with_target()
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings[headings.index("By batch size") + 1] == "To the target"
+    text = text_of(page)
+    assert all(said in text for said in (*findings.to_target.sentences, findings.tradeoff.definition))
+    assert 'id="plot-target"' in page and 'id="plot-costs"' in page
+    assert "target not reached by most seeds; some seeds level off short of the target" in text
+    assert "To the target" not in page_of_case("tied")
 
 
 def test_the_recommended_setting_can_be_copied_as_lines():

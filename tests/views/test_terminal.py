@@ -130,6 +130,17 @@ def test_what_todays_setting_loses_is_said_after_the_table():
     assert lines[place - 1].startswith("Error: mean of 5 seeds") and lines[place + 1] == ""
 
 
+def test_under_a_target_the_table_has_steps_and_time_and_its_sentences_follow():
+    findings = findings_cases.with_target()
+    text = printed(findings, 140)
+    assert table_row(text, 64).split()[-4:] == ["96.9", "94.6", "ms", "worse"]
+    assert table_row(text, 512).split()[-3:] == ["–", "–", "worse"]
+    lines = printed(findings, 300).splitlines()
+    place = lines.index(findings.to_target.sentences[0])
+    assert tuple(lines[place : place + 3]) == findings.to_target.sentences
+    assert lines[place - 1] == lines[place + 3] == ""
+
+
 def test_accumulation_is_told_below_the_table_only_where_there_was_any():
     text = " ".join(printed(findings_cases.with_current()).split())
     assert "256 ran as 2 micro-batches of 128, 512 as 4 micro-batches of 128." in text

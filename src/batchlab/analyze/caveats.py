@@ -48,8 +48,11 @@ def warning_of_current(current: CurrentRow | None, recommended: Recommended | No
 
 def _unfinished(study: Prepared) -> list[str]:
     spec = study.record.spec
+    needed = {} if study.course is None else study.course.n_seeds
     short = [
-        size for size in spec.batch_sizes if size not in study.diverged and len(study.confirmed[size]) < spec.seeds
+        size
+        for size in spec.batch_sizes
+        if size not in study.diverged and len(study.confirmed[size]) < needed.get(size, spec.seeds)
     ]
     places = [f"at batch size {say_list(short)}"] if short else []
     if spec.current is not None and sum(one.status != "failed" for one in study.current) < spec.seeds:

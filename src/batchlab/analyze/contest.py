@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from scipy.special import stdtrit
 
-from batchlab.numerics.comparisons import compare_to_best, equal_means_p_value, indifference_set, seeds_to_settle
+from batchlab.numerics.comparisons import (
+    Comparison,
+    compare_to_best,
+    equal_means_p_value,
+    indifference_set,
+    seeds_to_settle,
+)
 from batchlab.numerics.intervals import Interval, t_interval
 
 FEWEST_SEEDS = 3
@@ -22,7 +28,8 @@ class Contest:
     `asked` are all the sizes of the study; `baselines` the metric of the best constant predictor on the same data;
     `tuning_variances` what choosing the learning rate adds to the variance of a mean; `at_edge` the sizes whose
     learning rate stayed at the edge of its search; `diverged` the sizes at which training diverged, which have no
-    scores.
+    scores; `dropped` those shown to be worse at an earlier look at fewer seeds, which have none either.
+    `interval_level` is that of the best size's interval where it differs from the level of the comparisons.
     """
 
     asked: tuple[int, ...]
@@ -34,13 +41,35 @@ class Contest:
     level: float
     at_edge: tuple[int, ...] = ()
     diverged: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    interval_level: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is best by the mean, who is not shown to be worse, and what the comparison of each with the best shows."""
+
+    best: int
+    kept: tuple[int, ...]
+    compared: Mapping[int, Comparison]
+
+    @property
+    def tied(self) -> tuple[int, ...]:
+        """Return the sizes kept that are equivalent to the best within the margin, without the best."""
+        return tuple(size for size in self.kept if size != self.best and self.compared[size].outcome == "equivalent")
+
+    @property
+    def undecided(self) -> tuple[int, ...]:
+        """Return the sizes kept that are not."""
+        return tuple(size for size in self.kept if size != self.best and size not in self.tied)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The verdict with the batch sizes in each role; `seeds_needed` would settle an underpowered contest.
 
-    `worse_within_margin` are those of the `worse` that are shown to be so by less than the margin.
+    `worse_within_margin` are those of the `worse` that are shown to be so by less than the margin, `dropped` those that
+    were at an earlier look and have fewer seeds.
     """
 
     verdict: str
@@ -52,6 +81,7 @@ class Outcome:
     undecided: tuple[int, ...] = ()
     worse: tuple[int, ...] = ()
     worse_within_margin: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
     seeds_needed: int | None = None
     reasons: tuple[str, ...] = field(default=())
 
@@ -70,24 +100,45 @@ def decide(contest: Contest) -> Outcome:
     in a quarter of all studies.
     """
     sizes = tuple(size for size, seeds in contest.scores.items() if seeds)
+    out = (*contest.diverged, *contest.dropped)
     if not sizes:
         verdict = "no-signal" if contest.diverged else "underpowered"
-        return Outcome(verdict, None, None, None, 0, worse=contest.diverged)
+        return Outcome(verdict, None, None, None, 0, worse=out)
     n_seeds = len(next(iter(contest.scores.values())))
-    means = {size: statistics.fmean(seeds.values()) for size, seeds in contest.scores.items()}
-    best = (max if contest.higher_is_better else min)(means, key=means.__getitem__)
+    best = _best(contest)
     value = t_interval(
         list(contest.scores[best].values()),
-        level=contest.level,
+        level=contest.interval_level or contest.level,
         extra_variance=contest.tuning_variances.get(best, 0.0),
     )
     baseline = statistics.fmean(contest.baselines[best].values())
     if not _beats_baseline(contest, best):
-        return Outcome("no-signal", None, value, baseline, n_seeds, undecided=sizes, worse=contest.diverged)
+        return Outcome("no-signal", None, value, baseline, n_seeds, undecided=sizes, worse=out)
     if n_seeds < FEWEST_SEEDS:
         others = tuple(size for size in sizes if size != best)
-        return Outcome("underpowered", best, value, baseline, n_seeds, undecided=others, worse=contest.diverged)
-    kept = _not_worse(contest, best)
+        return Outcome("underpowered", best, value, baseline, n_seeds, undecided=others, worse=out)
+    found = standing(contest)
+    beaten = tuple(size for size in sizes if size not in found.kept)
+    reasons = _edge_reasons(contest, best, found.kept)
+    return Outcome(
+        verdict=_verdict(reasons, found.kept, found.undecided),
+        best=best,
+        best_value=value,
+        baseline=baseline,
+        n_seeds=n_seeds,
+        tied=found.tied,
+        undecided=found.undecided,
+        worse=tuple(sorted((*beaten, *out))),
+        worse_within_margin=tuple(size for size in beaten if found.compared[size].outcome == "equivalent"),
+        seeds_needed=_seeds_needed(contest, found.undecided) if found.undecided else None,
+        reasons=reasons,
+        dropped=contest.dropped,
+    )
+
+
+def standing(contest: Contest) -> Standing:
+    """Return who is kept and who ties at this contest's level; needs 3 seeds of each size."""
+    best = _best(contest)
     compared = compare_to_best(
         contest.scores,
         margin=contest.margin,
@@ -95,23 +146,12 @@ def decide(contest: Contest) -> Outcome:
         higher_is_better=contest.higher_is_better,
         extra_variance=contest.tuning_variances,
     )
-    tied = tuple(size for size in kept if size != best and compared[size].outcome == "equivalent")
-    undecided = tuple(size for size in kept if size != best and size not in tied)
-    dropped = tuple(size for size in sizes if size not in kept)
-    reasons = _edge_reasons(contest, best, kept)
-    return Outcome(
-        verdict=_verdict(reasons, kept, undecided),
-        best=best,
-        best_value=value,
-        baseline=baseline,
-        n_seeds=n_seeds,
-        tied=tied,
-        undecided=undecided,
-        worse=tuple(sorted((*dropped, *contest.diverged))),
-        worse_within_margin=tuple(size for size in dropped if compared[size].outcome == "equivalent"),
-        seeds_needed=_seeds_needed(contest, undecided) if undecided else None,
-        reasons=reasons,
-    )
+    return Standing(best, _not_worse(contest, best), compared)
+
+
+def _best(contest: Contest) -> int:
+    means = {size: statistics.fmean(seeds.values()) for size, seeds in contest.scores.items()}
+    return (max if contest.higher_is_better else min)(means, key=means.__getitem__)
 
 
 def _beats_baseline(contest: Contest, best: int) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from batchlab.analyze.target_findings import TargetFindings, TradeOffFindings
 from batchlab.records import Budget, Settings
 
 
@@ -59,7 +60,11 @@ class BatchSizeRow:
 
     `tied` is True for the best size and those equivalent to it. Flags: best, worse, within_margin (worse, but shown to
     be so by less than the margin), undecided, diverged, at_edge (learning rate at the edge of the search),
-    too_few_seeds, failed.
+    too_few_seeds, failed; under a target also target_not_reached (by no more than half of the seeds: there are no
+    estimates), censored (some seeds ran out of budget) and plateaued (some level off short of it).
+
+    Steps, examples and quiet seconds to the target are geometric means over seeds with intervals on the log scale;
+    `n_reached` is None without a target.
     """
 
     batch_size: int
@@ -79,6 +84,8 @@ class BatchSizeRow:
     seconds_to_target: Estimate | None
     tied: bool
     flags: tuple[str, ...]
+    examples_to_target: Estimate | None = None
+    n_reached: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,8 @@ class StudyFindings:
 
     `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says
     why). `baseline_metric` is the validation metric of the best constant predictor. `current` is today's setting, where
-    the study was asked to compare with one.
+    the study was asked to compare with one. `tradeoff` and `to_target` are None without a target, and the former also
+    where too few batch sizes reached it.
     """
 
     study: StudyLabel
@@ -191,11 +199,12 @@ class StudyFindings:
     baseline_metric: Estimate
     batch_sizes: tuple[BatchSizeRow, ...]
     learning_rate_exponent: Exponent | None
-    tradeoff: None
+    tradeoff: TradeOffFindings | None
     learning_rate_response: tuple[ResponsePoint, ...]
     curves: tuple[MeanCurve, ...]
     trials: TrialCounts
     notes: tuple[str, ...]
     seconds: float
     current: CurrentRow | None = None
+    to_target: TargetFindings | None = None
     format: str = "batchlab.study/1"

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from batchlab.analyze.findings import Answer
 from batchlab.analyze.loading import loading_notes
+from batchlab.analyze.looks import seed_looks
+from batchlab.analyze.power import power_notes
 from batchlab.analyze.prepared import Prepared
+from batchlab.analyze.wording import say_list
 
 QUIET_SPREAD = 1.3
 
@@ -22,6 +25,8 @@ def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out
             f"All seeds share one validation set of {info.n_valid:,} {info.unit}s: intervals are about training again, "
             "not about drawing other validation data."
         )
+    notes += looks_notes(study)
+    notes += power_notes(study)
     notes += info.notes
     if n_left_out:
         notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
@@ -30,6 +35,24 @@ def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out
     if not info.n_test:
         notes.append("The workload has no test set.")
     return tuple(notes)
+
+
+def looks_notes(study: Prepared) -> list[str]:
+    """Return how seeds were added, where they were."""
+    course, spec = study.course, study.record.spec
+    if course is None or spec.max_seeds is None:
+        return []
+    looks = seed_looks(spec.seeds, spec.max_seeds)
+    said = (
+        f"Seeds were added only where the answer was open, with looks at {say_list(looks)} seeds, each at a level of "
+        f"its own: the best size stays in at all of them with a probability of {100 * spec.level:g}% or more"
+    )
+    if course.seen:
+        said += f"; the last one was at {course.seen}, at {100 * course.level:.4g}%"
+    for look in sorted(set(course.dropped.values())):
+        sizes = [size for size, seeds in course.dropped.items() if seeds == look]
+        said += f"; {say_list(sizes)} dropped at {look}"
+    return [f"{said}."]
 
 
 def _time_notes(study: Prepared, others: Mapping[str, Answer | None]) -> list[str]:

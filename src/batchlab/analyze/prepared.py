@@ -5,9 +5,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batchlab.analyze.arms import current_trials, results_by_arm, results_of_current
+from batchlab.analyze.arms import arm_of, current_trials, results_by_arm, results_of_current
 from batchlab.analyze.findings import MetricInfo
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates
+from batchlab.analyze.looks import Course, course_of
 from batchlab.records import StudyRecord, StudySpec, TrialResult
 
 
@@ -16,7 +17,7 @@ class Prepared:
     """A record with what every part of the analysis needs of it.
 
     `confirmed` are the trials of each arm at its chosen learning rate, `current` those of today's setting (failed ones
-    among them), `step_times` the quiet seconds a step by batch size.
+    among them), `step_times` the quiet seconds a step by batch size, `course` how far seeds were added.
     """
 
     record: StudyRecord
@@ -27,15 +28,27 @@ class Prepared:
     diverged: tuple[int, ...]
     step_times: dict[int, float]
     metric: MetricInfo
+    course: Course | None = None
+
+    @property
+    def trained(self) -> dict[int, list[TrialResult]]:
+        """Return the trials of the sizes at which none diverged, cut to the seeds that all of these have."""
+        return _on_common_seeds(
+            {size: found for size, found in self.confirmed.items() if found and size not in self.diverged}
+        )
 
     @property
     def alive(self) -> dict[int, list[TrialResult]]:
-        """Return the trials of the sizes at which none diverged, cut to the seeds that all of these have."""
-        alive = {size: found for size, found in self.confirmed.items() if found and size not in self.diverged}
-        common = (
-            set.intersection(*({one.settings.seed for one in found} for found in alive.values())) if alive else set()
+        """Return those of `trained` that are compared: where seeds are added, the sizes and seeds of the last look."""
+        if self.course is None or not self.course.seen:
+            return self.trained
+        return _on_common_seeds(
+            {
+                size: [one for one in self.confirmed[size] if one.settings.seed < self.course.seen]
+                for size in self.course.compared
+                if size not in self.diverged
+            }
         )
-        return {size: [one for one in found if one.settings.seed in common] for size, found in alive.items()}
 
     @property
     def arm_step_times(self) -> dict[int, float]:
@@ -84,7 +97,31 @@ def prepare(record: StudyRecord) -> Prepared:
         diverged=diverged,
         step_times={one.batch_size: one.median_s for one in record.step_times},
         metric=MetricInfo(info.metric, info.higher_is_better, margin),
+        course=course_of(spec, info, rates, _by_seed(spec, trials, rates)),
     )
+
+
+def _by_seed(
+    spec: StudySpec, trials: Sequence[TrialResult], rates: Mapping[int, ChosenLearningRate]
+) -> dict[int, dict[int, TrialResult]]:
+    """Return the confirmed trials of each arm at its chosen learning rate, failed ones among them."""
+    found: dict[int, dict[int, TrialResult]] = {arm: {} for arm in rates}
+    for one in trials:
+        arm = arm_of(spec, one.settings)
+        if (
+            arm is not None
+            and arm in rates
+            and one.settings.purpose == "confirm"
+            and one.settings.learning_rate == rates[arm].value
+        ):
+            found[arm][one.settings.seed] = one
+    return found
+
+
+def _on_common_seeds(trials: Mapping[int, Sequence[TrialResult]]) -> dict[int, list[TrialResult]]:
+    seeds = [{one.settings.seed for one in found} for found in trials.values()]
+    common = set.intersection(*seeds) if seeds else set()
+    return {size: [one for one in found if one.settings.seed in common] for size, found in trials.items()}
 
 
 def _untrainable(

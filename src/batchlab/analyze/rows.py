@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
 from batchlab.analyze.findings import BatchSizeRow, Estimate
 from batchlab.analyze.prepared import Prepared
+from batchlab.analyze.target import NO_TARGET, Reach
 from batchlab.analyze.wording import within_range
 from batchlab.numerics.intervals import t_interval
 from batchlab.records import TrialResult
 
 
-def batch_size_row(study: Prepared, size: int, outcome: Outcome) -> BatchSizeRow:
-    """Return the row of one batch size that has confirmed trials."""
+def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = NO_TARGET) -> BatchSizeRow:
+    """Return the row of one batch size that has confirmed trials; `reach` says how it reached the target."""
     found, rate = study.confirmed[size], study.rates[size]
     done = [one for one in found if one.status == "done"]
     steps = found[0].settings.n_steps
@@ -32,10 +33,12 @@ def batch_size_row(study: Prepared, size: int, outcome: Outcome) -> BatchSizeRow
         train_metric=optional_estimate(study, [one.train_metric for one in done]),
         step_time_s=study.arm_step_times.get(size),
         seconds=study.seconds_of({size: steps})[size],
-        steps_to_target=None,
-        seconds_to_target=None,
+        steps_to_target=reach.steps,
+        seconds_to_target=reach.seconds,
         tied=outcome.verdict != "no-signal" and size in (outcome.best, *outcome.tied),
-        flags=_flags(study, size, outcome),
+        flags=(*_flags(study, size, outcome), *reach.flags),
+        examples_to_target=reach.examples,
+        n_reached=reach.n_reached,
     )
 
 

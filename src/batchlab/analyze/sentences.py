@@ -55,6 +55,8 @@ def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> s
     if outcome.best_value is None:
         return "How sure: nothing could be compared."
     parts = [f"{outcome.n_seeds} paired seeds a size" if outcome.n_seeds > 1 else "1 seed a size"]
+    if outcome.dropped:
+        parts[0] += f" (fewer at {say_list(outcome.dropped)}, dropped early)"
     interval = within_range(metric.name, outcome.best_value)
     if interval.low is not None and interval.high is not None:
         low, high = (say_metric(metric.name, value) for value in (interval.low, interval.high))

@@ -14,7 +14,11 @@ from batchlab.analyze.notes import notes_of
 from batchlab.analyze.prepared import Prepared, prepare
 from batchlab.analyze.rows import batch_size_row, estimate
 from batchlab.analyze.sentences import answer_sentence, confidence_sentence, recommend
+from batchlab.analyze.target import NO_TARGET
+from batchlab.analyze.to_target import pursuit_of, target_notes
 from batchlab.records import StudyRecord, TrialResult
+
+Trials = Mapping[int, Sequence[TrialResult]]
 
 
 def analyze_study(record: StudyRecord) -> StudyFindings:
@@ -24,11 +28,13 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     """
     study = prepare(record)
     spec, info = record.spec, record.info
-    baselines = {one.settings.seed: one.baseline_metric for found in study.alive.values() for one in found}
-    answer, outcome = _answer(study, None)
+    baselines = {one.settings.seed: one.baseline_metric for found in study.trained.values() for one in found}
+    answer, outcome = _answer(study)
     current = current_row(study, outcome, answer.recommended)
     answer = dataclasses.replace(answer, warnings=(*warning_of_current(current, answer.recommended), *answer.warnings))
     others = {budget: _answer_under(study, budget) for budget in BUDGETS}
+    pursuit = pursuit_of(study)
+    notes = notes_of(study, others, n_left_out=len(record.trials) - len(study.record.trials))
     return StudyFindings(
         study=StudyLabel(record.id, record.name),
         workload=info.name,
@@ -37,32 +43,36 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         metric=study.metric,
         level=spec.level,
         budget=spec.budget,
-        target=None,
+        target=spec.target,
         learning_rate_mode=spec.lr_mode,
         optimizer=spec.optimizer,
         optimizer_settings=spec.optimizer_settings,
         answer=answer,
         under_other_budgets=others,
         baseline_metric=estimate(study, list(baselines.values())),
-        batch_sizes=tuple(batch_size_row(study, size, outcome) for size in spec.batch_sizes if study.confirmed[size]),
+        batch_sizes=tuple(
+            batch_size_row(study, size, outcome, pursuit.reaches.get(size, NO_TARGET))
+            for size in spec.batch_sizes
+            if study.confirmed[size]
+        ),
         learning_rate_exponent=fit_exponent(study.rates, spec.level) if spec.same_batch_size is None else None,
-        tradeoff=None,
+        tradeoff=pursuit.tradeoff,
         learning_rate_response=response_points(study.tuning),
         curves=tuple(mean_curve(size, found, spec.level) for size, found in study.confirmed.items() if found),
         trials=_counts(study.record.trials),
-        notes=notes_of(study, others, n_left_out=len(record.trials) - len(study.record.trials)),
+        notes=(*notes, *target_notes(study, pursuit)),
         seconds=record.seconds,
         current=current,
+        to_target=pursuit.findings,
     )
 
 
-def _contest(study: Prepared, value: Callable[[TrialResult, int], float]) -> Contest:
-    alive = study.alive
+def _contest(study: Prepared, trials: Trials, value: Callable[[TrialResult, int], float]) -> Contest:
     return Contest(
         asked=study.record.spec.batch_sizes,
-        scores={size: {one.settings.seed: value(one, size) for one in found} for size, found in alive.items()},
-        baselines={size: {one.settings.seed: one.baseline_metric for one in found} for size, found in alive.items()},
-        tuning_variances={size: study.rates[size].metric_variance for size in alive},
+        scores={size: {one.settings.seed: value(one, size) for one in found} for size, found in trials.items()},
+        baselines={size: {one.settings.seed: one.baseline_metric for one in found} for size, found in trials.items()},
+        tuning_variances={size: study.rates[size].metric_variance for size in trials},
         higher_is_better=study.metric.higher_is_better,
         margin=study.metric.margin,
         level=study.record.spec.level,
@@ -71,16 +81,34 @@ def _contest(study: Prepared, value: Callable[[TrialResult, int], float]) -> Con
     )
 
 
-def _answer(study: Prepared, at_steps: Mapping[int, float] | None) -> tuple[Answer, Outcome]:
-    """Return the answer at the end of the trials, or at the given number of steps of each batch size."""
-    if at_steps is None:
-        contest = _contest(study, lambda one, _: one.valid_metric)
-        steps: Mapping[int, float] = {size: found[0].steps for size, found in study.confirmed.items() if found}
-        warnings = warnings_of(study)
-    else:
-        steps = at_steps
-        contest = _contest(study, lambda one, size: metric_at_step(one.curve, steps[size]))
-        warnings = ()
+def _answer(study: Prepared) -> tuple[Answer, Outcome]:
+    """Return the answer at the end of the trials, where seeds were added at the level of the last look."""
+    contest, course = _contest(study, study.alive, lambda one, _: one.valid_metric), study.course
+    if course is not None:
+        dropped = tuple(size for size in course.dropped if size not in study.diverged)
+        contest = dataclasses.replace(
+            contest, level=course.level, dropped=dropped, interval_level=study.record.spec.level
+        )
+    steps = {size: float(found[0].settings.n_steps) for size, found in study.confirmed.items() if found}
+    return _said(study, contest, steps, warnings_of(study))
+
+
+def _answer_under(study: Prepared, budget: str) -> Answer | None:
+    """Return the answer at the number of steps of each batch size that the budget allows, on the seeds that all have.
+
+    Seeds that were added for the study's own budget only are left out.
+    """
+    trained = study.trained
+    steps = common_budget(trained, study.arm_step_times, budget) if trained else None
+    if steps is None:
+        return None
+    contest = _contest(study, trained, lambda one, size: metric_at_step(one.curve, steps[size]))
+    return _said(study, contest, steps, ())[0]
+
+
+def _said(
+    study: Prepared, contest: Contest, steps: Mapping[int, float], warnings: tuple[str, ...]
+) -> tuple[Answer, Outcome]:
     outcome = decide(contest)
     rates = {size: rate.value for size, rate in study.rates.items()}
     recommended = recommend(outcome, rates, study.seconds_of(steps))
@@ -96,12 +124,6 @@ def _answer(study: Prepared, at_steps: Mapping[int, float] | None) -> tuple[Answ
         warnings=warnings,
     )
     return answer, outcome
-
-
-def _answer_under(study: Prepared, budget: str) -> Answer | None:
-    alive = study.alive
-    at_steps = common_budget(alive, study.arm_step_times, budget) if alive else None
-    return None if at_steps is None else _answer(study, at_steps)[0]
 
 
 def _counts(trials: Sequence[TrialResult]) -> TrialCounts:

@@ -44,6 +44,19 @@ def say_unit(metric: str) -> str:
     return " points" if metric in PERCENT_METRICS else ""
 
 
+def say_seconds(seconds: float) -> str:
+    """Return a duration in the unit that suits it, with three significant digits.
+
+    >>> [say_seconds(value) for value in (0.00084, 0.0123, 12.3, 754.0, 9000.0, 400000.0)]
+    ['840 µs', '12.3 ms', '12.3 s', '12.6 min', '2.50 h', '4.63 d']
+    """
+    for below, unit, unit_s in ((1e-3, "µs", 1e-6), (1.0, "ms", 1e-3), (100.0, "s", 1.0), (6000.0, "min", 60.0)):
+        if seconds < below:
+            return f"{seconds / unit_s:#.3g}".removesuffix(".") + f" {unit}"
+    unit, unit_s = ("h", 3600.0) if seconds < 172800 else ("d", 86400.0)
+    return f"{seconds / unit_s:#.3g}".removesuffix(".") + f" {unit}"
+
+
 def within_range(metric: str, interval: Interval) -> Interval:
     """Return the interval cut to the values the metric can take: error and accuracy lie between 0 and 1.
 

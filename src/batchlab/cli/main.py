@@ -37,6 +37,11 @@ COMMANDS = {
         "train at several batch sizes and say which to use",
         "batchlab study digits-mlp --batch-sizes 8:512 --report batchlab-report.html",
     ),
+    "measure": Command(
+        "batchlab.cli.measure",
+        "measure how noisy gradients are while a model trains",
+        "batchlab measure digits-mlp --plot noise.html",
+    ),
     "resume": Command(
         "batchlab.cli.resume", "go on with a study that was stopped", "batchlab resume latest --workers 4"
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchlab.errors import UsageError
 from batchlab.records import Setting
-from batchlab.studies.spec import read_current
+from batchlab.studies.spec import read_current, read_seeds
 from batchlab.studies.store import DEFAULT_STORE
 
 BUDGETS = ("epochs", "examples", "steps")
@@ -59,6 +59,19 @@ def parse_current(text: str) -> tuple[int, float]:
     """
     current = read_current(text)
     return current.batch_size, current.learning_rate
+
+
+def parse_seeds(text: str) -> int | tuple[int, int]:
+    """Return a number of seeds, or the range within which they are added as needed.
+
+    >>> parse_seeds("5"), parse_seeds("5..20")
+    (5, (5, 20))
+    """
+    if ".." not in text:
+        return whole("--seeds")(text)
+    first, last = read_seeds(text)
+    assert last is not None
+    return first, last
 
 
 def parse_setting(text: str) -> tuple[str, Setting]:
@@ -153,6 +166,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout", type=number("--timeout"), metavar="S", help="give up on a trial after so many seconds"
+    )
+    parser.add_argument(
+        "--max-minutes", type=number("--max-minutes"), metavar="M", help="begin no more trials after so many minutes"
     )
     parser.add_argument("--report", type=output_file("--report"), metavar="PATH", help="write the report there")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

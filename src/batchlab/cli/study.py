@@ -10,8 +10,8 @@ from batchlab.cli.progress import open_progress
 # What is not given is left to the defaults of `batchlab.study`, so that they are said once.
 KEYWORDS = (
     *("batch_sizes", "current", "lr", "base_lr", "base_batch_size", *options.BUDGETS, "seeds", "tuning_seeds", "seed"),
-    *("optimizer", "schedule", "warmup", "last_batch", "micro_batch_size", "margin", "device", "data_dir"),
-    *("store", "name", "workers", "timeout"),
+    *("optimizer", "schedule", "warmup", "last_batch", "micro_batch_size", "margin", "target", "device", "data_dir"),
+    *("store", "name", "workers", "timeout", "max_minutes"),
 )
 
 
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--lr", type=options.parse_lr, metavar="LR", help="tune (the default), linear, sqrt or a value")
     add("--base-lr", type=number("--base-lr"), metavar="LR", help="start of the search, or the base of the rule")
     add("--base-batch-size", type=whole("--base-batch-size"), metavar="B", help="the batch size --base-lr is for")
-    add("--seeds", type=whole("--seeds"), metavar="N", help="seeds that compare the batch sizes (default 5)")
+    add("--seeds", type=options.parse_seeds, metavar="N", help="seeds to compare with (default 5), or 5..20: as needed")
     add("--tuning-seeds", type=whole("--tuning-seeds"), metavar="N", help="seeds that tune learning rates (default 2)")
     add("--seed", type=whole("--seed"), metavar="N", help="base seed of everything random (default 0)")
     add("--optimizer", metavar="NAME", help="sgd, adam, adamw, rmsprop, adagrad or the workload's own")
@@ -49,6 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--micro-batch-size", type=whole("--micro-batch-size"), metavar="N", help="split larger batches into parts of N"
     )
+    add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
     add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, ...")
     add("--data", dest="data_dir", metavar="PLACE", help="the folder, or the file, of the workload's data")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
-from batchlab.analyze.learning_rates import chosen_learning_rates, response_of
+from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, response_of
+from batchlab.analyze.looks import course_of
 from batchlab.records import Current, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.search import learning_rate_at, octaves_wanted
 from batchlab.train.budgets import evaluation_points, steps_in_budget
@@ -37,7 +38,8 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
     """Return what the study needs, given what it has: first tuning at every batch size, then confirmation.
 
     Confirmation waits for every batch size, because the optimum of each is smoothed with its neighbors'; its seeds are
-    the same at every batch size and none of them was used for tuning. Today's setting, if there is one, trains with
+    the same at every batch size and none of them was used for tuning; with `max_seeds`, more of them come where the
+    answer is open (`analyze.looks`). Today's setting, if there is one, trains with
     these seeds too; where it coincides with an arm the trials are the same ones.
     """
     tuning: list[TrialSettings] = []
@@ -49,14 +51,31 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
         if any(trial_id(settings) not in results for settings in tuning):
             return Plan("tuning", tuple(tuning), len(tuning) + n_confirming)
     rates = chosen_learning_rates(spec, [results[trial_id(settings)] for settings in tuning])
-    arms = [
-        trial_settings(spec, info, arm, rate.value, seed, "confirm")
-        for arm, rate in rates.items()
-        for seed in range(spec.seeds)
-    ]
+    arms = _confirming(spec, info, rates, results)
     confirming = tuple(dict.fromkeys((*arms, *current)))
     complete = all(trial_id(settings) in results for settings in confirming)
     return Plan("complete" if complete else "confirming", (*tuning, *confirming), len(tuning) + len(confirming))
+
+
+def _confirming(
+    spec: StudySpec, info: WorkloadInfo, rates: Mapping[int, ChosenLearningRate], results: Results
+) -> list[TrialSettings]:
+    """Return the confirming trials of all arms; where seeds are added, those that the looks so far ask for."""
+
+    def settings_of(arm: int, n_seeds: int) -> list[TrialSettings]:
+        return [trial_settings(spec, info, arm, rates[arm].value, seed, "confirm") for seed in range(n_seeds)]
+
+    known = {
+        arm: {
+            one.seed: results[trial_id(one)]
+            for one in settings_of(arm, spec.max_seeds or 0)
+            if trial_id(one) in results
+        }
+        for arm in rates
+    }
+    course = course_of(spec, info, rates, known)
+    n_seeds = dict.fromkeys(rates, spec.seeds) if course is None else course.n_seeds
+    return [settings for arm in rates for settings in settings_of(arm, n_seeds[arm])]
 
 
 def trial_settings(

@@ -1,16 +1,15 @@
 """The driver of a study: asks the plan what is next, keeps the workers busy, and is the only writer of the records."""
 
 import dataclasses
-import shlex
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batchlab.analyze.arms import results_by_arm
+from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
 from batchlab.records import (
-    LIVE_PREFIX,
     StudyRecord,
     StudySpec,
     TrialResult,
@@ -20,10 +19,10 @@ from batchlab.records import (
 )
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan, timed_settings, trial_id
-from batchlab.studies.progress import Progress, ProgressState
+from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
-from batchlab.studies.store import DEFAULT_STORE, IN_MEMORY, Store, store_path
+from batchlab.studies.store import Store
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
@@ -87,18 +86,28 @@ def run_study(
             store.save_step_times(study_id, ())
         store.save_study(study_id, name, spec, info)
         try:
+            stage = ""
             while not (step := _next_plan(drive)).complete and not drive.time_is_up:
+                if (stage, step.stage) == ("tuning", "confirming"):
+                    _say_what_can_be_told_apart(drive)
+                stage = step.stage
                 _keep_busy(drive, step, touch)
             if not step.complete:
                 progress.notice(
                     f"Time is up after {limits.minutes:g} minutes, with {len(drive.results)} trials of about "
-                    f"{step.n_expected}; {_how_to_go_on(drive)}."
+                    f"{step.n_expected}; {_next(drive)}."
                 )
             _refuse_if_all_failed(drive)
             _time_quietly(drive, touch)
         finally:
             store.add_seconds(study_id, time.monotonic() - drive.started)
     return store.study(study_id)
+
+
+def _say_what_can_be_told_apart(drive: _Drive) -> None:
+    sentence = power_notice(drive.spec, drive.info, drive.results.values())
+    if sentence is not None:
+        drive.progress.notice(sentence)
 
 
 def _known(store: Store, study_id: str) -> StudyRecord | None:
@@ -156,7 +165,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
         return False
     if event.key not in drive.running:
         raise ExecutorError(
-            f"A worker process was to load the workload, but this was raised: {_last_line(event.error)}; mend it and "
+            f"A worker process was to load the workload, but this was raised: {last_line(event.error)}; mend it and "
             "run the study again."
         )
     settings = drive.running.pop(event.key).settings
@@ -166,7 +175,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
     drive.work_done += work_of(settings)
     if result.status == "failed":
         drive.n_failed += 1
-        reason = _last_line(result.message)
+        reason = last_line(result.message)
         drive.progress.notice(f"A trial at batch size {settings.batch_size} failed: {reason}")
         if drive.n_failed >= MOST_FAILURES and drive.n_failed * 2 > len(drive.results):
             raise _all_failing(drive.n_failed, reason)
@@ -184,7 +193,7 @@ def _give_up_on_the_hung(drive: _Drive) -> None:
 def _refuse_if_all_failed(drive: _Drive) -> None:
     failed = [one for one in drive.results.values() if one.status == "failed"]
     if failed and len(failed) == len(drive.results):
-        raise _all_failing(len(failed), _last_line(failed[-1].message))
+        raise _all_failing(len(failed), last_line(failed[-1].message))
 
 
 def _all_failing(count: int, reason: str) -> ExecutorError:
@@ -192,20 +201,11 @@ def _all_failing(count: int, reason: str) -> ExecutorError:
 
 
 def _stopped(drive: _Drive) -> StudyInterrupted:
-    return StudyInterrupted(f"Stopped: {len(drive.results)} finished trials are kept; {_how_to_go_on(drive)}.")
+    return StudyInterrupted(f"Stopped: {len(drive.results)} finished trials are kept; {_next(drive)}.")
 
 
-def _how_to_go_on(drive: _Drive) -> str:
-    if drive.spec.workload.startswith(LIVE_PREFIX):
-        return "go on by calling `batchlab.study` again with the same arguments, or `batchlab.resume(workload=...)`"
-    place = drive.store.url.removeprefix("sqlite:///")
-    is_default = place in (IN_MEMORY, str(store_path(DEFAULT_STORE)))
-    store = "" if is_default else f" --store {shlex.quote(place)}"
-    return f"go on with `batchlab resume {shlex.quote(drive.name)}{store}`"
-
-
-def _last_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[-1] if (text or "").strip() else "nothing was said"
+def _next(drive: _Drive) -> str:
+    return how_to_go_on(drive.spec, drive.name, drive.store.url)
 
 
 def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
@@ -292,6 +292,6 @@ def _best_so_far(drive: _Drive) -> str | None:
 def _stop(drive: _Drive, again: bool) -> None:
     """Take Ctrl-C: the first lets the trials under way end, the second does not."""
     if again:
-        raise StudyInterrupted(f"Stopped at once; {_how_to_go_on(drive)}.")
+        raise StudyInterrupted(f"Stopped at once; {_next(drive)}.")
     drive.stopping = True
     drive.progress.notice(f"Finishing the trials under way ({len(drive.running)}); Ctrl-C again stops at once.")

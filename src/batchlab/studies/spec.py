@@ -18,6 +18,10 @@ BUDGET_KINDS = ("epochs", "examples", "steps")
 SCHEDULES = ("constant", "cosine", "step")
 LAST_BATCH = ("carry", "drop", "keep")
 DEFAULT_ARMS = 7
+# Metrics that are shares: nobody means an error of 5 when saying 5.
+SHARES = ("error", "accuracy")
+# With fewer seeds nothing is shown to be worse; that of `analyze.contest`, which a command must not import to help.
+FEWEST_AT_A_LOOK = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class StudyOptions:
     """A study as it was asked for; None means the workload's own default.
 
     `current` is the setting in use today, "64@1e-3" or (64, 1e-3), to be compared with the best that is found.
+    `seeds` may be a range, "5..20" or (5, 20): confirmation begins with 5 and adds more where the answer is open.
+    `target` is a validation metric to reach, in its own unit: 0.05 is an error of 5%.
     """
 
     batch_sizes: tuple[int, ...] | None = None
@@ -39,7 +45,7 @@ class StudyOptions:
     schedule: str = "constant"
     warmup: float = 0.0
     last_batch: str = "carry"
-    seeds: int = 5
+    seeds: int | str | tuple[int, int] = 5
     tuning_seeds: int = 2
     seed: int = 0
     margin: float | None = None
@@ -48,6 +54,7 @@ class StudyOptions:
     same_batch_size: int | None = None
     micro_batch_size: int | None = None
     current: str | tuple[int, float] | Current | None = None
+    target: float | None = None
 
 
 def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
@@ -64,6 +71,7 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
     settings |= options.optimizer_settings
     mode, base_lr = _learning_rate(options, default_lr)
+    seeds, max_seeds = read_seeds(options.seeds)
     return StudySpec(
         workload=info.reference,
         batch_sizes=_batch_sizes(options, info),
@@ -75,7 +83,8 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         optimizer_settings=stored_settings(optimizer, settings),
         schedule=_schedule(options),
         last_batch=_one_of("last_batch", options.last_batch, LAST_BATCH),
-        seeds=_count("seeds", options.seeds, 1),
+        seeds=seeds,
+        max_seeds=max_seeds,
         tuning_seeds=_count("tuning_seeds", options.tuning_seeds, 1),
         seed=_count("seed", options.seed, 0),
         margin=_margin(options.margin),
@@ -84,6 +93,7 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
         same_batch_size=_batch_size(options.same_batch_size, info) if options.same_batch_size is not None else None,
         micro_batch_size=_micro_batch_size(options.micro_batch_size),
         current=_current(options, info),
+        target=_target(options.target, info),
     )
 
 
@@ -115,6 +125,34 @@ def read_current(value: Any) -> Current:
     if size < 1:
         raise UsageError(f"Today's batch size is a whole number of at least 1, got {size}; correct it.")
     return Current(size, _positive("Today's learning rate is a positive number", rate))
+
+
+def read_seeds(value: Any) -> tuple[int, int | None]:
+    """Return the seeds to begin with and, where more may be added, the most of them.
+
+    >>> read_seeds(5), read_seeds("5..20"), read_seeds((5, 20))
+    ((5, None), (5, 20), (5, 20))
+
+    Raises:
+        UsageError: it has another form, or its numbers mean nothing.
+    """
+    if not isinstance(value, (str, tuple, list)):
+        return _count("seeds", value, 1), None
+    numbers = [_whole_or_none(part) for part in (value.split("..") if isinstance(value, str) else value)]
+    first, last = numbers if len(numbers) == 2 else (None, None)
+    if first is None or last is None or not FEWEST_AT_A_LOOK <= first < last:
+        raise UsageError(
+            f"A range of seeds goes from {FEWEST_AT_A_LOOK} or more up to a larger number, as in 5..20, got {value!r}; "
+            "write it so, or give one number."
+        )
+    return first, last
+
+
+def _whole_or_none(value: Any) -> int | None:
+    try:
+        return int(value) if isinstance(value, str) else whole_number(value)
+    except ValueError:
+        return None
 
 
 def _current_parts(value: Any) -> tuple[int | None, float | None]:
@@ -203,14 +241,32 @@ def _margin(margin: float | None) -> float | None:
     return None if margin is None else _positive("The margin is a positive number in the metric's own unit", margin)
 
 
+def _target(target: Any, info: WorkloadInfo) -> float | None:
+    if target is None:
+        return None
+    value = _finite(target)
+    if value is None:
+        raise UsageError(f"A target is a finite number in the metric's own unit, got {target!r}; give one.")
+    if info.metric in SHARES and not 0 <= value <= 1:
+        percent = f"{value / 100:g}" if 1 < value <= 100 else "0.05"
+        advice = f"give {percent} for {100 * float(percent):g}%"
+        raise UsageError(f"A target of {info.metric} lies between 0 and 1, got {value:g}; {advice}.")
+    return value
+
+
 def _positive(expected: str, value: Any) -> float:
+    number = _finite(value)
+    if number is None or number <= 0:
+        raise UsageError(f"{expected}, got {value!r}; give one above 0.")
+    return number
+
+
+def _finite(value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise UsageError(f"{expected}, got {value!r}; give one above 0.")
-    return number
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _or(value: int | None, default: int) -> int:

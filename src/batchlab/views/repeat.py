@@ -16,7 +16,7 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
     options: list[tuple[str, str]] = [
         ("--batch-sizes", ",".join(map(str, spec.batch_sizes))),
         (f"--{spec.budget.kind}", _text(spec.budget.value)),
-        ("--seeds", str(spec.seeds)),
+        ("--seeds", str(spec.seeds) if spec.max_seeds is None else f"{spec.seeds}..{spec.max_seeds}"),
         ("--tuning-seeds", str(spec.tuning_seeds)),
         ("--seed", str(spec.seed)),
         *_learning_rate_options(spec),
@@ -31,6 +31,8 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
         options.append(("--micro-batch-size", str(spec.micro_batch_size)))
     if spec.current is not None:
         options.append(("--current", f"{spec.current.batch_size}@{_text(spec.current.learning_rate)}"))
+    if spec.target is not None:
+        options.append(("--target", _text(spec.target)))
     if spec.margin is not None:
         options.append(("--margin", _text(spec.margin)))
     if spec.data_dir is not None:

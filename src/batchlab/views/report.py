@@ -101,6 +101,8 @@ def _drawings(findings: StudyFindings) -> dict[str, dict[str, Any] | None]:
         "rates": _drawing(figure_data.learning_rate_map(findings), figures.draw_learning_rate_map),
         "examples": _drawing(figure_data.curves(findings), figures.draw_curves),
         "steps": _drawing(figure_data.curves(findings, "steps"), figures.draw_curves),
+        "target": _drawing(figure_data.steps_to_target(findings), figures.draw_steps_to_target),
+        "costs": _drawing(figure_data.time_and_examples(findings), figures.draw_time_and_examples),
         "budgets": _drawing(figure_data.budget_comparison(findings), figures.draw_budget_comparison),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchlab.analyze.findings import BatchSizeRow, CurrentRow, Estimate, MetricInfo, StudyFindings
+from batchlab.analyze.target_sentences import say_target
 from batchlab.records import Setting, StudyRecord, TrialResult
 from batchlab.views.wording import (
     MISSING,
@@ -30,6 +31,9 @@ FLAG_WORDS = {
     "too_few_seeds": "too few seeds for an interval",
     "diverged": "some trials diverged",
     "failed": "some trials failed",
+    "target_not_reached": "target not reached by most seeds",
+    "censored": "target not reached by some seeds",
+    "plateaued": "some seeds level off short of the target",
 }
 
 
@@ -125,7 +129,8 @@ def settings_table(findings: StudyFindings, record: StudyRecord) -> tuple[tuple[
         ("Last batch of an epoch", spec.last_batch),
         ("Micro-batches", "" if spec.micro_batch_size is None else f"at most {spec.micro_batch_size} {info.unit}s"),
         ("Today's setting", _current_text(record)),
-        ("Seeds", f"{spec.seeds} to compare, {spec.tuning_seeds} to tune, base seed {spec.seed}"),
+        ("Seeds", f"{_seeds_text(record)} to compare, {spec.tuning_seeds} to tune, base seed {spec.seed}"),
+        ("Target", "" if spec.target is None else say_target(findings.metric, spec.target)),
         ("Margin, level", f"{format_margin(findings.metric)}, {100 * findings.level:g}%"),
         ("Trials", _counts_text(findings)),
         ("Device", findings.device),
@@ -168,6 +173,7 @@ def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
         ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
         ("Total time", True, [Cell(format_seconds(row.seconds)) for row in rows]),
         ("Steps to target", True, [_two_lines(format_plain_estimate(row.steps_to_target)) for row in rows]),
+        ("Examples to target", True, [_two_lines(format_plain_estimate(row.examples_to_target)) for row in rows]),
         ("Seconds to target", True, [_two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
         ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
         ("Remarks", False, [Cell("; ".join(FLAG_WORDS[f] for f in row.flags if f in FLAG_WORDS)) for row in rows]),
@@ -224,6 +230,11 @@ def _learning_rate_text(record: StudyRecord) -> str:
         "tune": f"searched at every batch size, beginning around {base}",
         "fixed": f"{spec.base_lr:.6g} at every batch size",
     }.get(spec.lr_mode, f"{spec.lr_mode} rule from {base}")
+
+
+def _seeds_text(record: StudyRecord) -> str:
+    spec = record.spec
+    return str(spec.seeds) if spec.max_seeds is None else f"{spec.seeds} to {spec.max_seeds}, as needed,"
 
 
 def _current_text(record: StudyRecord) -> str:

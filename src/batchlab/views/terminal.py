@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batchlab.analyze.findings import BatchSizeRow, Estimate, StudyFindings
+from batchlab.views.figure_data.scaling import mean_of
 from batchlab.views.palette import PLACE_MARKS
 from batchlab.views.wording import (
     BUDGET_NAMES,
@@ -19,6 +20,7 @@ from batchlab.views.wording import (
     format_learning_rate_interval,
     format_margin,
     format_metric,
+    format_number,
     format_seconds,
     interval_words,
     metric_label,
@@ -89,6 +91,10 @@ def print_study(findings: StudyFindings, console: Console, *, places: Places | N
         _say(console, _table_note(findings), style="dim")
     if findings.current is not None:
         _say(console, findings.current.sentence)
+    if findings.to_target is not None:
+        _say(console)
+        for sentence in findings.to_target.sentences:
+            _say(console, sentence)
     _say(console)
     _print_budgets(findings, console)
     for note in findings.notes:
@@ -116,13 +122,15 @@ def _columns(findings: StudyFindings) -> tuple[Column, ...]:
     return (
         Column(("batch", "size"), _size_cell, 1),
         Column(("learning", "rate"), _rate_cell, 4),
-        Column(("its", "interval"), lambda _, row: format_learning_rate_interval(row), 10, left=True),
-        Column(("", "updates"), lambda _, row: f"{row.n_steps:,}", 8),
+        Column(("its", "interval"), lambda _, row: format_learning_rate_interval(row), 12, left=True),
+        Column(("", "updates"), lambda _, row: f"{row.n_steps:,}", 10),
         Column(valid, lambda _, row: format_estimate(row.valid_metric, metric), 2, left=True),
         Column(test, lambda _, row: _mean_cell(findings, row.test_metric), 5),
-        Column(train, lambda _, row: _mean_cell(findings, row.train_metric), 9),
-        Column(("step", "time"), lambda _, row: format_seconds(row.step_time_s), 7),
-        Column(("total", "time"), lambda _, row: format_seconds(row.seconds), 6),
+        Column(train, lambda _, row: _mean_cell(findings, row.train_metric), 11),
+        Column(("step", "time"), lambda _, row: format_seconds(row.step_time_s), 9),
+        Column(("total", "time"), lambda _, row: format_seconds(row.seconds), 8),
+        Column(("steps to", "target"), lambda _, row: _mean_number(row.steps_to_target), 6),
+        Column(("time to", "target"), lambda _, row: format_seconds(mean_of(row.seconds_to_target)), 7),
         Column(("", "compared"), lambda _, row: place_words(row, findings.answer), 3, left=True),
     )
 
@@ -162,6 +170,10 @@ def _rate_cell(_: StudyFindings, row: BatchSizeRow) -> str:
 
 def _mean_cell(findings: StudyFindings, estimate: Estimate | None) -> str:
     return format_metric(None if estimate is None else estimate.mean, findings.metric)
+
+
+def _mean_number(estimate: Estimate | None) -> str:
+    return MISSING if estimate is None else format_number(float(f"{estimate.mean:.3g}"))
 
 
 def _table_note(findings: StudyFindings) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from batchlab.analyze.findings import Answer, BatchSizeRow, Estimate, MetricInfo, StudyFindings
-from batchlab.analyze.wording import PERCENT_METRICS, say_list, say_margin
+from batchlab.analyze.wording import PERCENT_METRICS, say_list, say_margin, say_seconds
 
 INTERVAL_KIND = "t interval over seeds"
 MISSING = "–"
@@ -108,18 +108,12 @@ def format_learning_rate_interval(row: BatchSizeRow) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Return a duration in the unit that suits it, with three significant digits.
+    """Return a duration in the unit that suits it, a dash where there is none.
 
-    >>> [format_seconds(value) for value in (0.00084, 0.0123, 12.3, 754.0, 9000.0, 400000.0)]
-    ['840 µs', '12.3 ms', '12.3 s', '12.6 min', '2.50 h', '4.63 d']
+    >>> format_seconds(0.0123), format_seconds(None)
+    ('12.3 ms', '–')
     """
-    if seconds is None or not math.isfinite(seconds):
-        return MISSING
-    for below, unit, unit_s in ((1e-3, "µs", 1e-6), (1.0, "ms", 1e-3), (100.0, "s", 1.0), (6000.0, "min", 60.0)):
-        if seconds < below:
-            return f"{significant(seconds / unit_s, 3)} {unit}"
-    unit, unit_s = ("h", 3600.0) if seconds < 172800 else ("d", 86400.0)
-    return f"{significant(seconds / unit_s, 3)} {unit}"
+    return MISSING if seconds is None or not math.isfinite(seconds) else say_seconds(seconds)
 
 
 def place(row: BatchSizeRow, answer: Answer) -> str:

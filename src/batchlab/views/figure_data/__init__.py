@@ -12,11 +12,21 @@ from batchlab.views.figure_data.learning_rates import (
     LearningRateOptimum,
     learning_rate_map,
 )
+from batchlab.views.figure_data.target import (
+    CostPoint,
+    RunMark,
+    StepsPoint,
+    StepsToTarget,
+    TimeAndExamples,
+    steps_to_target,
+    time_and_examples,
+)
 from batchlab.views.figure_data.training import CurveLine, Curves, curves
 
 __all__ = [
     "BudgetComparison",
     "BudgetRow",
+    "CostPoint",
     "CurveLine",
     "Curves",
     "LearningRateCell",
@@ -24,8 +34,14 @@ __all__ = [
     "LearningRateOptimum",
     "MetricByBatchSize",
     "MetricPoint",
+    "RunMark",
+    "StepsPoint",
+    "StepsToTarget",
+    "TimeAndExamples",
     "budget_comparison",
     "curves",
     "learning_rate_map",
     "metric_by_batch_size",
+    "steps_to_target",
+    "time_and_examples",
 ]

@@ -1,0 +1,44 @@
+import io
+
+import pytest
+from rich.console import Console
+
+import measurement_cases as cases
+from batchlab.errors import BatchlabError
+from batchlab.views.measurements import print_measurement, write_measurement
+
+
+def printed(findings, width=120):
+    out = io.StringIO()
+    print_measurement(findings, Console(file=out, width=width, highlight=False))
+    return out.getvalue()
+
+
+def test_the_answer_comes_first_then_how_sure():
+    findings = cases.findings()
+    text = " ".join(printed(findings, 400).split("\n")[:2])
+    assert text == f"{findings.answer} {findings.confidence}"
+
+
+def test_every_checkpoint_and_claim_is_shown():
+    findings = cases.findings()
+    text = printed(findings)
+    assert "Gradient norms at step 10, 100 draws of each size" in text
+    assert sum(line.startswith("does not hold") for line in text.splitlines()) == 8
+    assert "- Examples were drawn with replacement." in text
+
+
+def test_what_was_not_measured_is_left_out():
+    text = printed(cases.findings(cases.checkpoint(norms=None, interference=None, order=None, notes=("Why not.",))))
+    assert "Gradient norms" not in text and "- Why not." in text
+
+
+def test_the_page_opens_without_a_network(tmp_path):
+    page = write_measurement(cases.findings(), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("plotly-graph-div") == 2 and "<script src=" not in page
+    assert "5 to 95% quantiles" in page
+
+
+def test_a_page_that_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(BatchlabError, match=r"^Figures need a folder that can be written, but writing .* failed \("):
+        write_measurement(cases.findings(), tmp_path / "missing" / "page.html")
