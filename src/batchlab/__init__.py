@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, resume, study
+    from batchlab.measure.max_batch_size import find_max_batch_size
     from batchlab.numerics.comparisons import indifference_set
     from batchlab.numerics.gradient_moments import noise_moments
     from batchlab.numerics.lr_response import fit_lr_response
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "best_time_batch_size",
     "estimate_noise_scale",
+    "find_max_batch_size",
     "fit_lr_response",
     "fit_tradeoff",
     "indifference_set",
@@ -49,6 +51,7 @@ _PLACES = {
     "Workload": "batchlab.workload",
     "best_time_batch_size": "batchlab.numerics.time_to_target",
     "estimate_noise_scale": "batchlab.numerics.noise_scale",
+    "find_max_batch_size": "batchlab.measure.max_batch_size",
     "fit_lr_response": "batchlab.numerics.lr_response",
     "fit_tradeoff": "batchlab.numerics.tradeoff",
     "indifference_set": "batchlab.numerics.comparisons",

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import cases
+from batchlab.measure.random_states import kept_randomness
 from batchlab.studies.pilot import pause_steps, pilot_settings, train_pilot
-from batchlab.train.seeding import kept_randomness
 from batchlab.train.trial import run_trial
 
 

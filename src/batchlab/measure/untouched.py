@@ -1,12 +1,12 @@
 """A measurement leaves the model, and everything random, as it found them."""
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-import numpy
 import torch
 from torch import nn
+
+from batchlab.measure.random_states import kept_randomness
 
 
 @contextmanager
@@ -52,14 +52,6 @@ def untouched(model: nn.Module, *, seed: int | None = None) -> Iterator[None]:
                 parameter.grad = gradient
 
 
-@contextmanager
-def kept_random_states(model: nn.Module) -> Iterator[None]:
+def kept_random_states(model: nn.Module) -> AbstractContextManager[None]:
     """Leave the random states of torch (also on the model's devices), NumPy and Python as they were found."""
-    devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    numpy_state, python_state = numpy.random.get_state(), random.getstate()
-    with torch.random.fork_rng(devices=list(devices)):
-        try:
-            yield
-        finally:
-            numpy.random.set_state(numpy_state)
-            random.setstate(python_state)
+    return kept_randomness([*{one.device for one in model.parameters() if one.device.type == "cuda"}])

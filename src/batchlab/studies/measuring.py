@@ -23,6 +23,7 @@ from batchlab.analyze.measurements import (
 from batchlab.errors import UsageError, WorkloadError
 from batchlab.measure import MeanLoss, gradient_gram, measure_gradient_norms, measure_noise, measure_step_order
 from batchlab.measure.coupling import coupling_module
+from batchlab.measure.random_states import kept_randomness
 from batchlab.numerics.interference import pairwise_interference
 from batchlab.records import Budget, TrialSettings
 from batchlab.studies.pilot import Pause, pause_steps, pilot_settings, train_pilot
@@ -31,7 +32,7 @@ from batchlab.train.devices import check_device
 from batchlab.train.forward import forward_of
 from batchlab.train.order import epoch_length
 from batchlab.train.reading import read_batch
-from batchlab.train.seeding import derive_seed, kept_randomness
+from batchlab.train.seeding import derive_seed
 from batchlab.train.trial import versions
 from batchlab.workload import Workload, load_workload
 from batchlab.workloads.datasets import examples_in, is_arrays

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from batchlab.errors import WorkloadError
+from batchlab.measure.random_states import kept_randomness
 from batchlab.train.forward import forward_of, under_autocast
 from batchlab.train.reading import read_batch
-from batchlab.train.seeding import kept_randomness, seed_everything
+from batchlab.train.seeding import seed_everything
 from batchlab.workload import Splits, Workload
 from batchlab.workloads.arrays import SPLIT_WORDS, named_tensors
 from batchlab.workloads.datasets import examples_in, is_arrays, read_items

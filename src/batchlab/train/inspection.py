@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from batchlab.errors import WorkloadError
+from batchlab.measure.random_states import kept_randomness
 from batchlab.records import Setting, WorkloadInfo
 from batchlab.train.fingerprint import fingerprint_of, reads_alike, seeded_model, weight_facts
 from batchlab.train.fitting import check_fit
 from batchlab.train.order import epoch_length, epochs
-from batchlab.train.seeding import kept_randomness
 from batchlab.workload import Splits, Workload, check_splits
 from batchlab.workloads.arrays import SPLIT_WORDS
 from batchlab.workloads.datasets import examples_in

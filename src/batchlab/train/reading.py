@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from batchlab.train.seeding import derive_seed, kept_randomness, seed_everything
+from batchlab.measure.random_states import kept_randomness
+from batchlab.train.seeding import derive_seed, seed_everything
 from batchlab.workload import Workload
 from batchlab.workloads.arrays import Arrays, map_arrays
 from batchlab.workloads.datasets import Collate, examples_in, is_arrays, read_items

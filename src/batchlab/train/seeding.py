@@ -2,8 +2,6 @@
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy
 import torch
@@ -29,15 +27,3 @@ def seed_everything(seed: int, *, devices: bool = True) -> None:
         torch.default_generator.manual_seed(seed)
     numpy.random.seed(seed % 2**32)
     random.seed(seed)
-
-
-@contextmanager
-def kept_randomness(devices: Sequence[torch.device] = ()) -> Iterator[None]:
-    """Leave the global generators of torch, NumPy and Python as they were found, whatever is done inside."""
-    numpy_state, python_state = numpy.random.get_state(), random.getstate()
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            numpy.random.set_state(numpy_state)
-            random.setstate(python_state)

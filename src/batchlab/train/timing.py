@@ -10,10 +10,11 @@ import numpy
 import torch
 from torch import Tensor
 
+from batchlab.measure.random_states import kept_randomness
 from batchlab.records import StepTime, TrialSettings
 from batchlab.train.order import batches, epochs
 from batchlab.train.reading import on_device, open_reader
-from batchlab.train.seeding import derive_seed, kept_randomness
+from batchlab.train.seeding import derive_seed
 from batchlab.train.step import make_stepper, train_step
 from batchlab.workload import Workload
 

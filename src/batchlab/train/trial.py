@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from batchlab import __version__
 from batchlab.measure.out_of_memory import is_out_of_memory
+from batchlab.measure.random_states import kept_randomness
 from batchlab.records import Curve, TrialResult, TrialSettings
 from batchlab.train.baseline import constant_metric
 from batchlab.train.budgets import examples_in_steps
@@ -21,7 +22,7 @@ from batchlab.train.optimizers import learning_rate_ratios
 from batchlab.train.order import batches, epoch_length, epochs
 from batchlab.train.reading import Waiting, on_device, open_reader
 from batchlab.train.schedules import learning_rate_factor
-from batchlab.train.seeding import derive_seed, kept_randomness, seed_everything
+from batchlab.train.seeding import derive_seed, seed_everything
 from batchlab.train.step import Stepper, make_stepper, train_step
 from batchlab.workload import Splits, Workload
 
