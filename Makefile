@@ -6,6 +6,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PEERS := $(VENV)/peers
 REPORT := batchlab-report.html
 
 .DEFAULT_GOAL := help
@@ -57,8 +58,12 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/tradeoff_coverage.py --repetitions 50
 	$(BIN)/python benchmarks/noise_overhead.py --pairs 3
 	$(BIN)/python benchmarks/gradient_norm_law.py --draws 200
+	$(BIN)/python benchmarks/loop_overhead.py --pairs 1 --steps 200
+	$(BIN)/python benchmarks/engine.py --short
+	$(BIN)/python benchmarks/roofline.py --short
+	$(BIN)/python benchmarks/scaling.py --short
 
-evidence: $(STAMP) ## run every benchmark in full and write what it found under evidence/: up to an hour
+evidence: $(PEERS) ## run every benchmark in full and write what it found under evidence/: up to an hour
 	$(BIN)/python benchmarks/tuning_noise.py --write
 	$(BIN)/python benchmarks/controls.py --write
 	$(BIN)/python benchmarks/kill_resume.py --write
@@ -66,3 +71,12 @@ evidence: $(STAMP) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/tradeoff_coverage.py --write
 	$(BIN)/python benchmarks/noise_overhead.py --write
 	$(BIN)/python benchmarks/gradient_norm_law.py --write
+	$(BIN)/python benchmarks/loop_overhead.py --write
+	$(BIN)/python benchmarks/engine.py --write
+	$(BIN)/python benchmarks/roofline.py --write
+	$(BIN)/python benchmarks/scaling.py --write
+	$(BIN)/python benchmarks/performance_page.py
+
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $(PEERS)

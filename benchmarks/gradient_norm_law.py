@@ -19,9 +19,10 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from batchlab.measure import mean_loss_of, measure_gradient_norms, measure_noise
 from batchlab.measure.batches import in_chunks
-from batchlab.measure.gradients import batch_gradient, trained_parameters
+from batchlab.measure.gradient_norms import measure_gradient_norms
+from batchlab.measure.gradients import batch_gradient, mean_loss_of, trained_parameters
+from batchlab.measure.noise import measure_noise
 from batchlab.measure.per_example import per_example_sq_norms
 from batchlab.measure.squared_norms import squared_norms
 from batchlab.workload import cross_entropy, load_workload

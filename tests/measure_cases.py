@@ -4,8 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from batchlab.measure import mean_loss_of
-from batchlab.measure.gradients import trained_parameters
+from batchlab.measure.gradients import mean_loss_of, trained_parameters
 from batchlab.workloads.transformer import _Block
 
 N = 6

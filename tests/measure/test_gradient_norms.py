@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 import measure_cases
-from batchlab.measure import measure_gradient_norms, per_example_gradients
+from batchlab.measure.gradient_norms import measure_gradient_norms
+from batchlab.measure.per_example import per_example_gradients
 from batchlab.workload import cross_entropy
 from batchlab.workloads.digits import draw_digits
 from batchlab.workloads.models import mlp

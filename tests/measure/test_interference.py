@@ -3,7 +3,8 @@ import pytest
 import torch
 
 import measure_cases
-from batchlab.measure import gradient_gram, interference
+from batchlab.measure import interference
+from batchlab.measure.interference import gradient_gram
 from batchlab.numerics.gradient_moments import noise_moments
 from batchlab.numerics.interference import pairwise_interference
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import measure_cases
-from batchlab.measure import measure_noise
+from batchlab.measure.noise import measure_noise
 from batchlab.numerics.gradient_moments import add_noise_moments, noise_moments
 
 

@@ -8,9 +8,10 @@ from torch.nn import functional
 
 import measure_cases
 from batchlab.errors import WorkloadError
-from batchlab.measure import mean_loss_of, per_example_gradients, per_example_sq_norms
 from batchlab.measure import per_example as subject
 from batchlab.measure.closed_forms import ClosedFormMissing
+from batchlab.measure.gradients import mean_loss_of
+from batchlab.measure.per_example import per_example_gradients, per_example_sq_norms
 
 
 @pytest.mark.parametrize("name", measure_cases.ALL)

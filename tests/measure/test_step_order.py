@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import measure_cases
-from batchlab.measure import measure_step_order
+from batchlab.measure.step_order import measure_step_order
 
 
 def by_hand(model, mean_loss, batches, rate):

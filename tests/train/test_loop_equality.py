@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import Dataset
 
 from batchlab.records import Schedule, TrialSettings
@@ -404,3 +405,42 @@ def test_batch_norm_sees_micro_batches() -> None:
     workload = Workload("w", net, (inputs, targets), points(20, 2))
     whole, split = (loop_losses(workload, settings("carry", micro_batch_size=size)) for size in (None, 4))
     assert whole != pytest.approx(split, rel=1e-3)
+
+
+class Checkpointed(nn.Module):
+    """A network that computes its middle again in the backward pass instead of keeping it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 2)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(checkpoint(lambda y: self.first(y).tanh(), x, use_reentrant=False))  # type: ignore[no-any-return]
+
+
+def test_activation_checkpointing_is_the_models_own_business() -> None:
+    inputs, targets = points(N, 1)
+    trial = settings("carry")
+
+    def read(rows: list[int], position: int) -> tuple[Tensor, Tensor]:
+        return inputs[rows], targets[rows]
+
+    workload = Workload("w", Checkpointed, (inputs, targets), points(20, 2))
+    agree(workload, trial, plain_losses(trial, Checkpointed, sgd, read, cross_entropy_sum))
+
+
+def test_a_compiled_model_trains_like_the_plain_one() -> None:
+    inputs, targets = points(N, 1)
+
+    def plain() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2)).double()
+
+    def compiled() -> nn.Module:
+        return torch.compile(plain(), backend="eager")  # type: ignore[return-value]
+
+    losses = [
+        loop_losses(Workload("w", make, (inputs, targets), points(20, 2)), settings("carry"))
+        for make in (plain, compiled)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)

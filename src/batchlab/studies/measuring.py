@@ -21,9 +21,13 @@ from batchlab.analyze.measurements import (
     order_table,
 )
 from batchlab.errors import UsageError, WorkloadError
-from batchlab.measure import MeanLoss, gradient_gram, measure_gradient_norms, measure_noise, measure_step_order
 from batchlab.measure.coupling import coupling_module
+from batchlab.measure.gradient_norms import measure_gradient_norms
+from batchlab.measure.gradients import MeanLoss
+from batchlab.measure.interference import gradient_gram
+from batchlab.measure.noise import measure_noise
 from batchlab.measure.random_states import kept_randomness
+from batchlab.measure.step_order import measure_step_order
 from batchlab.numerics.interference import pairwise_interference
 from batchlab.records import Budget, TrialSettings
 from batchlab.studies.pilot import Pause, pause_steps, pilot_settings, train_pilot

@@ -29,6 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.set_num_threads(1)
+    _warm_up()
     pipe = Connection(int(sys.argv[1]))
     source: WorkloadSource | None = None
     workload: Workload | None = None
@@ -45,6 +46,11 @@ def main() -> None:
                 _fork(pipe, source, workload)
         except (EOFError, OSError):
             return
+
+
+def _warm_up() -> None:
+    """Make torch load what it loads with the first optimizer, which takes as long as torch itself, once for all."""
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
 
 
 def _load(source: WorkloadSource) -> tuple[Workload | None, tuple[object, ...]]:

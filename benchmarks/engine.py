@@ -1,0 +1,169 @@
+"""How many steps a second does a study make, beside the loops and trainers that people use? Pair by pair, in one run.
+
+Every contestant trains the same networks on the same images for the same steps: SGD with momentum, 16 epochs, and a
+validation after each. Its processes are warm; a block is one training run from a fresh network to its last validation,
+and in each round every contestant has one, in an order that turns from round to round. A study is clocked from the
+first trial that the driver sends to the last one stored, in SQLite on disk. On top of a contestant's work its trials
+evaluate the untrained network, fit the baseline, and look at the training data once at the end.
+
+Two columns. As its users run it: peers in one process with torch's default threads, the study with one process a core,
+which is its default. One process a core, one thread each: everybody. The ratio is the study's steps a second over the
+peer's in the same round: median, and range over rounds.
+
+    python benchmarks/engine.py [--rounds N] [--models mlp,cnn] [--batch-sizes 8,32] [--short] [--write]
+
+Needs `pip install 'batchlab[bench]'` for the frameworks, and leaves out what is not installed. MNIST is looked for in
+$BATCHLAB_DATA; without it images are random.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchlab.records import WorkloadInfo
+from batchlab.studies.executors import Executor, available_cores
+from batchlab.studies.opening import opened_executor
+from batchlab.studies.progress import Quiet
+from batchlab.studies.run import run_study
+from batchlab.studies.spec import StudyOptions, resolve_spec
+from batchlab.studies.store import open_store
+from clocked import Clocked
+from engine_cases import CASES, EPOCHS, LEARNING_RATE, TITLES, Case, data_of, images, workload_of
+from engine_processes import CONTESTANTS, Contestant, Team, installed, teams
+from evidence import write_evidence
+from spread import Spread, load_average, spread
+
+SHORT_BATCH_SIZES = (32,)
+TRIALS_A_PROCESS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Steps a second in one round: the study's, and each peer's alone and with a process a core."""
+
+    study: float
+    alone: dict[str, float]
+    everywhere: dict[str, float]
+
+
+def study_rate(case: Case, executor: Executor, info: WorkloadInfo, trials: int, seed: int) -> float:
+    """Return the steps a second of a study of so many trials at one batch size and learning rate."""
+    options = StudyOptions(
+        batch_sizes=(case.batch_size,), lr=LEARNING_RATE, epochs=EPOCHS, seeds=trials, seed=seed, margin=0.01
+    )
+    clocked = Clocked(executor)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(os.fspath(Path(folder) / "engine.db"))
+        spec = resolve_spec(options, info)
+        record = run_study(spec, info, name="engine", store=store, executor=clocked, progress=Quiet())
+        store.close()
+    assert [trial.steps for trial in record.trials] == [case.n_steps] * trials, "every trial makes every step"
+    return trials * case.n_steps / clocked.seconds
+
+
+def play(case: Case, executor: Executor, info: WorkloadInfo, opened: dict[str, Team], index: int) -> Round:
+    """Run one round, which starts with another contestant each time."""
+    processes = available_cores()
+    study, alone, everywhere = 0.0, {}, {}
+    names = ["study", *opened]
+    start = index % len(names)
+    for name in names[start:] + names[:start]:
+        if name == "study":
+            study = study_rate(case, executor, info, TRIALS_A_PROCESS * processes, index)
+        else:
+            alone[name] = case.n_steps / opened[name].seconds(index, alone=True)
+            everywhere[name] = processes * case.n_steps / opened[name].seconds(index, alone=False)
+    return Round(study, alone, everywhere)
+
+
+def measure(case: Case, pool: Any, opened: dict[str, Team], rounds: int) -> dict[str, Any]:
+    """Return the row of one case; everybody is warm before the first round."""
+    data = data_of(case, pool)
+    for team in opened.values():
+        team.load(case, data)
+    with opened_executor(workload_of(case, data), None, "cpu", None, Quiet()) as (executor, info):
+        study_rate(case, executor, info, trials=available_cores(), seed=rounds)
+        played = [play(case, executor, info, opened, index) for index in range(rounds)]
+    return {
+        "model": case.model,
+        "batch_size": case.batch_size,
+        "steps": case.n_steps,
+        "validation_images": case.n_valid,
+        "study_steps_per_s": spread([one.study for one in played]),
+        "peers": {name: peer_row(name, played) for name in opened},
+    }
+
+
+def peer_row(name: str, played: Sequence[Round]) -> dict[str, Spread]:
+    """Return steps a second and the study's ratio to them, in both columns."""
+    columns = {"alone": [one.alone[name] for one in played], "everywhere": [one.everywhere[name] for one in played]}
+    studies = [one.study for one in played]
+    row = {f"{column}_steps_per_s": spread(rates) for column, rates in columns.items()}
+    ratios = {
+        f"{column}_ratio": spread([study / rate for study, rate in zip(studies, rates, strict=True)])
+        for column, rates in columns.items()
+    }
+    return row | ratios
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print one case."""
+    study = row["study_steps_per_s"]["median"]
+    print(f"\n{TITLES[row['model']]}, batch size {row['batch_size']}: the study makes {study:,.0f} steps/s")
+    print(f"{'':<36}{'as its users run it':>31}{'one process a core':>31}")
+    for contestant in CONTESTANTS:
+        if contestant.name in row["peers"]:
+            peer = row["peers"][contestant.name]
+            print(f"{contestant.title:<36}" + "".join(_cell(peer, column) for column in ("alone", "everywhere")))
+
+
+def _cell(peer: dict[str, Spread], column: str) -> str:
+    ratio = peer[f"{column}_ratio"]
+    rate = f"{peer[f'{column}_steps_per_s']['median']:,.0f}/s"
+    return f"{rate:>11}{ratio['median']:>7.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def chosen(names: str | None) -> list[Contestant]:
+    """Return the contestants asked for that are installed; says which are not."""
+    wanted = [one for one in CONTESTANTS if names is None or one.name in names.split(",")]
+    for one in wanted:
+        if installed(one) is None:
+            print(f"Left out: {one.title}, which is not installed; run `pip install 'batchlab[bench]'`.")
+    return [one for one in wanted if installed(one) is not None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", default="mlp,cnn")
+    parser.add_argument("--batch-sizes", default="8,32,128,512")
+    parser.add_argument("--contestants", help="names, separated by commas: " + ", ".join(c.name for c in CONTESTANTS))
+    parser.add_argument("--short", action="store_true", help="the small network at batch size 32, one round: a minute")
+    parser.add_argument("--write", action="store_true", help="write the evidence")
+    asked = parser.parse_args()
+    sizes = SHORT_BATCH_SIZES if asked.short else tuple(int(size) for size in asked.batch_sizes.split(","))
+    models = ["mlp"] if asked.short else asked.models.split(",")
+    rounds = 1 if asked.short else asked.rounds
+    contestants, (pool, source), load = chosen(asked.contestants), images(), load_average()
+    print(
+        f"{rounds} rounds on {available_cores()} cores, images: {source}, load before: {load:.1f}; steps a second, and"
+    )
+    print("the study's over the peer's (range)")
+    rows = []
+    with teams(contestants, available_cores()) as opened:
+        for case in (case for case in CASES if case.model in models and case.batch_size in sizes):
+            rows.append(measure(case, pool, opened, rounds))
+            show(rows[-1])
+    if asked.write:
+        versions = {one.package: installed(one) for one in contestants}
+        settings = {"rounds": rounds, "epochs": EPOCHS, "processes": available_cores(), "images": source}
+        settings |= {"load_before": load, "versions": versions}
+        write_evidence("engine", settings, rows)
+
+
+if __name__ == "__main__":
+    main()
