@@ -35,7 +35,7 @@ from clocked import Clocked
 from engine_cases import CASES, EPOCHS, LEARNING_RATE, TITLES, Case, data_of, images, workload_of
 from engine_processes import CONTESTANTS, Contestant, Team, installed, teams
 from evidence import write_evidence
-from spread import Spread, load_average, spread
+from spread import Spread, busy_cores, spread
 
 SHORT_BATCH_SIZES = (32,)
 TRIALS_A_PROCESS = 3
@@ -148,11 +148,9 @@ def main() -> None:
     sizes = SHORT_BATCH_SIZES if asked.short else tuple(int(size) for size in asked.batch_sizes.split(","))
     models = ["mlp"] if asked.short else asked.models.split(",")
     rounds = 1 if asked.short else asked.rounds
-    contestants, (pool, source), load = chosen(asked.contestants), images(), load_average()
-    print(
-        f"{rounds} rounds on {available_cores()} cores, images: {source}, load before: {load:.1f}; steps a second, and"
-    )
-    print("the study's over the peer's (range)")
+    contestants, (pool, source), busy = chosen(asked.contestants), images(), busy_cores()
+    print(f"{rounds} rounds on {available_cores()} cores, {busy:.1f} of them busy before; images: {source}")
+    print("Steps a second, and the study's over the peer's (range)")
     rows = []
     with teams(contestants, available_cores()) as opened:
         for case in (case for case in CASES if case.model in models and case.batch_size in sizes):
@@ -161,7 +159,7 @@ def main() -> None:
     if asked.write:
         versions = {one.package: installed(one) for one in contestants}
         settings = {"rounds": rounds, "epochs": EPOCHS, "processes": available_cores(), "images": source}
-        settings |= {"load_before": load, "versions": versions}
+        settings |= {"busy_cores_before": busy, "versions": versions}
         write_evidence("engine", settings, rows)
 
 

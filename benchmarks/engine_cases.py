@@ -49,13 +49,13 @@ class Case:
 
 # Epochs get shorter where steps take longer, so that all cases take seconds.
 CASES = (
-    Case("mlp", 8, 75),
+    Case("mlp", 8, 60),
     Case("mlp", 32, 64),
-    Case("mlp", 128, 32),
-    Case("mlp", 512, 8),
-    Case("cnn", 8, 48),
-    Case("cnn", 32, 24),
-    Case("cnn", 128, 8),
+    Case("mlp", 128, 24),
+    Case("mlp", 512, 6),
+    Case("cnn", 8, 24),
+    Case("cnn", 32, 12),
+    Case("cnn", 128, 4),
     Case("cnn", 512, 2),
 )
 

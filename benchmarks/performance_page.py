@@ -16,7 +16,7 @@ from svg_chart import Line, share_chart
 Record = dict[str, Any]
 ROOT = Path(__file__).parent.parent
 EVIDENCE, PAGE, CHART = ROOT / "evidence", ROOT / "docs" / "performance.md", ROOT / "docs" / "performance-roofline.svg"
-CALM = 0.5
+CALM_CORES = 0.2
 
 HEAD = """# How fast it is
 
@@ -30,8 +30,9 @@ SGD with momentum on {images} images, {epochs} epochs with a validation after ea
 the same images from a fresh network, in warm processes, with logging, checkpoints and progress bars off. A study is
 clocked from the first trial that its driver sends to the last one stored, in SQLite on disk. On top of the peers' work
 its trials evaluate the untrained network, fit the baseline and look at the training data once at the end. No side's
-time contains starting Python, importing, and reading files. The cells say how many times as many steps a second the
-study makes: the median of {rounds} rounds, and their range.
+time contains starting Python, importing, and reading files. Runs are short, so that what a trainer costs at the start
+and at every epoch weighs more than in long ones. The cells say how many times as many steps a second the study makes:
+the median of {rounds} rounds, and their range.
 """
 
 COLUMNS = {
@@ -110,7 +111,10 @@ def engine(record: Record) -> str:
 
 def _engine_table(title: str, rows: list[Record], column: str) -> str:
     heads = [f"{title}, batch size", *(str(row["batch_size"]) for row in rows)]
-    body = [["the study, steps/s", *(f"{row['study_steps_per_s']['median']:,.0f}" for row in rows)]]
+    body = [
+        ["steps of one run", *(f"{row['steps']:,}" for row in rows)],
+        ["the study, steps/s", *(f"{row['study_steps_per_s']['median']:,.0f}" for row in rows)],
+    ]
     for one in CONTESTANTS:
         cells = [row["peers"].get(one.name) for row in rows]
         if any(cells):
@@ -184,9 +188,9 @@ def _section(title: str, name: str, record: Record | None, write: Callable[[Reco
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"
     told = f"\n*Measured {record['date'][:10]} on {where}, Python {versions['python']}, torch {versions['torch']}, "
     told += f"at commit {record['commit']}.*\n"
-    load = record["settings"].get("load_before", 0.0)
-    if load > CALM:
-        told += f"\nThe machine was busy when this began (load {load:.1f}): figures with several threads say little.\n"
+    busy = record["settings"].get("busy_cores_before", 0.0)
+    if busy > CALM_CORES:
+        told += f"\nOthers used {busy:.1f} cores when this began: figures with several threads say little.\n"
     return f"\n## {title}\n{told}{write(record)}"
 
 

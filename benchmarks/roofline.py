@@ -27,7 +27,7 @@ from batchlab.workload import Workload
 from batchlab.workloads.models import mlp
 from engine_cases import LEARNING_RATE, MODELS, MOMENTUM, TITLES, images
 from evidence import write_evidence
-from spread import load_average
+from spread import busy_cores
 
 PRODUCT_SIZES = (512, 1024, 2048)
 PRODUCT_S = 0.5
@@ -75,7 +75,8 @@ def product_rate(size: int, threads: int) -> float:
     torch.set_num_threads(threads)
     left, right = torch.randn(size, size), torch.randn(size, size)
     out = left @ right
-    times, end = [], time.perf_counter() + PRODUCT_S
+    times: list[float] = []
+    end = time.perf_counter() + PRODUCT_S
     while time.perf_counter() < end or len(times) < 3:
         started = time.perf_counter()
         torch.mm(left, right, out=out)
@@ -132,14 +133,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the evidence")
     asked = parser.parse_args()
     threads = [1] if asked.short else [int(count) for count in asked.threads.split(",")]
-    (pool, _), load = images(), load_average()
+    (pool, _), busy = images(), busy_cores()
     sizes = SHORT_BATCH_SIZES if asked.short else BATCH_SIZES
     figures = []
     for count in (count for count in threads if count <= available_cores()):
         figures.append(measure(count, pool, sizes))
         show(figures[-1])
     if asked.write:
-        write_evidence("roofline", {"product_sizes": PRODUCT_SIZES, "load_before": load}, figures)
+        write_evidence("roofline", {"product_sizes": PRODUCT_SIZES, "busy_cores_before": busy}, figures)
 
 
 if __name__ == "__main__":

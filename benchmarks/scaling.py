@@ -35,11 +35,11 @@ from clocked import Clocked
 from evidence import write_evidence
 from instant import Instant
 from process_memory import MIB, descendants, memory_of
-from spread import load_average, spread
+from spread import busy_cores, spread
 from timeline import idle_shares
 
 HERE = Path(__file__).parent
-STEPS, BASE_TRIALS = 200, 8
+STEPS, BASE_TRIALS = 200, 16
 GROWTH = (1, 4, 16, 64)
 WIDTHS = (16, 64, 256, 1024)
 START_COMMAND = ("digits-mlp", "--batch-sizes", "32", "--lr", "0.05", "--steps", "1", "--seeds", "1", "--quiet")
@@ -203,11 +203,11 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="small studies only: a minute or two")
     parser.add_argument("--write", action="store_true", help="write the evidence")
     asked = parser.parse_args()
-    load = load_average()
+    busy = busy_cores()
     figures = measure(asked.short)
     show(figures)
     if asked.write:
-        settings = {"steps": STEPS, "trials": BASE_TRIALS, "cores": available_cores(), "load_before": load}
+        settings = {"steps": STEPS, "trials": BASE_TRIALS, "cores": available_cores(), "busy_cores_before": busy}
         write_evidence("scaling", settings, figures)
 
 

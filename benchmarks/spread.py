@@ -2,8 +2,12 @@
 
 import os
 import statistics
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypedDict
+
+PROC_STAT = Path("/proc/stat")
 
 
 class Spread(TypedDict):
@@ -23,10 +27,21 @@ def spread(values: Sequence[float]) -> Spread:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def load_average() -> float:
-    """Return how many processes wanted a core in the last minute, rounded; 0 where the system does not tell.
+def busy_cores(seconds: float = 1.0) -> float:
+    """Return how many cores others use, watched for so long from a process that rests; 0 where there is no /proc.
 
     With several threads a step waits for its slowest thread: where others want the same cores, it can take 10 times as
-    long, and a figure of that machine says nothing.
+    long, and a figure of that machine says nothing. The system's load average would count the benchmark before.
     """
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
+    if not PROC_STAT.exists():
+        return 0.0
+    first = _ticks()
+    time.sleep(seconds)
+    total, idle = (after - before for before, after in zip(first, _ticks(), strict=True))
+    return round((os.cpu_count() or 1) * (1 - idle / total), 2) if total else 0.0
+
+
+def _ticks() -> tuple[int, int]:
+    """Return the clock ticks of all cores since boot, all and those without work (proc(5): idle and iowait)."""
+    counts = [int(word) for word in PROC_STAT.read_text().splitlines()[0].split()[1:9]]
+    return sum(counts), counts[3] + counts[4]

@@ -12,7 +12,8 @@ PEER = {
     "alone_ratio": {"median": 1.9, "low": 1.7, "high": 2.1},
     "everywhere_ratio": {"median": 1.3, "low": 1.2, "high": 1.4},
 }
-ENGINE = [{"model": "mlp", "batch_size": 32, "study_steps_per_s": {"median": 4321.0}, "peers": {"data-loader": PEER}}]
+STUDY = {"model": "mlp", "batch_size": 32, "steps": 1024, "study_steps_per_s": {"median": 4321.0}}
+ENGINE = [STUDY | {"peers": {"data-loader": PEER}}]
 STEPS = [
     {"network": "small", "batch_size": 8, "share": 0.041},
     {"network": "small", "batch_size": 64, "share": 0.172},
@@ -34,14 +35,14 @@ def write(folder: Path, name: str, figures: Any, date: str = "2026-01-02", **set
     (folder / f"{date}-{name}.json").write_text(json.dumps(record))
 
 
-def engine_settings(load: float) -> dict[str, Any]:
+def engine_settings(busy: float) -> dict[str, Any]:
     return {
         "images": "MNIST",
         "epochs": 16,
         "rounds": 3,
         "processes": 2,
         "versions": {"torch": "2.13.0"},
-        "load_before": load,
+        "busy_cores_before": busy,
     }
 
 
@@ -70,21 +71,22 @@ def test_the_last_day_counts_and_names_that_end_alike_do_not(tmp_path: Path) -> 
 
 
 def test_a_section_says_when_where_and_at_which_commit(tmp_path: Path) -> None:
-    write(tmp_path, "engine", ENGINE, **engine_settings(load=0.1))
+    write(tmp_path, "engine", ENGINE, **engine_settings(busy=0.1))
     told = "*Measured 2026-01-02 on P, 2 cores, Linux, Python 3.11.1, torch 2.13.0, at commit abc1234.*"
     assert told in page(tmp_path)
-    assert "busy" not in page(tmp_path)
+    assert "Others used" not in page(tmp_path)
 
 
 def test_a_busy_machine_is_told(tmp_path: Path) -> None:
-    write(tmp_path, "engine", ENGINE, **engine_settings(load=3.2))
-    assert "busy when this began (load 3.2)" in page(tmp_path)
+    write(tmp_path, "engine", ENGINE, **engine_settings(busy=1.4))
+    assert "Others used 1.4 cores when this began" in page(tmp_path)
 
 
 def test_ratios_stand_in_both_columns_with_their_range(tmp_path: Path) -> None:
-    write(tmp_path, "engine", ENGINE, **engine_settings(load=0.1))
+    write(tmp_path, "engine", ENGINE, **engine_settings(busy=0.1))
     text = page(tmp_path)
-    assert "| MLP 784-256-10, batch size | 32 |\n| --- | ---: |\n| the study, steps/s | 4,321 |\n" in text
+    assert "| MLP 784-256-10, batch size | 32 |\n| --- | ---: |\n| steps of one run | 1,024 |\n" in text
+    assert "| the study, steps/s | 4,321 |" in text
     assert "| PyTorch with DataLoader | 1.90 (1.70 to 2.10) |" in text
     assert "| PyTorch with DataLoader | 1.30 (1.20 to 1.40) |" in text
 

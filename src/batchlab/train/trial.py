@@ -196,7 +196,7 @@ def versions() -> tuple[tuple[str, str], ...]:
         ("batchlab", __version__),
         ("numpy", numpy.__version__),
         ("python", platform.python_version()),
-        ("torch", torch.__version__),
+        ("torch", str(torch.__version__)),
     )
 
 
