@@ -67,7 +67,7 @@ def find_max_batch_size(
     n_examples: int | None = None,
     keep: Sequence[Any] = (),
 ) -> MaxBatchSize:
-    """Return the largest batch size that fits, within 5 % of the true one, in at most 12 attempts; 3 to 5 as a rule.
+    """Return the largest batch size that fits, or nearly so, in at most 12 attempts; 3 to 5 where memory is affine.
 
     Memory is taken to grow linearly in pieces: the next size is read off the line through the two largest that fitted,
     and after a failure lies between what fitted and what did not. Only a size that was run is returned, and none is run

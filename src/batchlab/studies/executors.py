@@ -110,7 +110,9 @@ class LocalExecutor:
         if self._template is None:
             self._workers = [self._start() for _ in range(self._count)]
         else:
-            self._template.pipe.send(("load", source))
+            # A process that dies at once is noticed when its answer is waited for.
+            with suppress(OSError):
+                self._template.pipe.send(("load", source))
 
     def __enter__(self) -> Self:
         """Return the executor."""
@@ -196,7 +198,12 @@ class LocalExecutor:
 
     def _start(self) -> Worker:
         if self._template is not None:
-            return fork_worker(self._template, self._relay)
+            try:
+                return fork_worker(self._template, self._relay)
+            except (EOFError, OSError):
+                # The template is gone, and so are those forked from it; plain processes take their places.
+                end(self._template)
+                self._template = None
         worker = start_worker(self._relay)
         # A worker that dies at once is noticed when its pipe is read.
         with suppress(OSError):

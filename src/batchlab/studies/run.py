@@ -1,6 +1,7 @@
 """The driver of a study: asks the plan what is next, keeps the workers busy, and is the only writer of the records."""
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -9,14 +10,7 @@ from dataclasses import dataclass, field
 from batchlab.analyze.arms import results_by_arm
 from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
-from batchlab.records import (
-    StudyRecord,
-    StudySpec,
-    TrialResult,
-    TrialSettings,
-    WorkloadInfo,
-    identity,
-)
+from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan, timed_settings, trial_id
 from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
@@ -48,6 +42,7 @@ class _Drive:
     n_failed: int = 0
     work_done: float = 0.0
     stopping: bool = False
+    shown: float = -math.inf
 
     @property
     def time_is_up(self) -> bool:
@@ -152,7 +147,9 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
         _give_up_on_the_hung(drive)
         event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
         finished = event is not None and _take_in(drive, event)
-        drive.progress.update(_state(drive, step, waiting))
+        if time.monotonic() - drive.shown >= SECONDS_BETWEEN_UPDATES:
+            drive.progress.update(_state(drive, step, waiting))
+            drive.shown = time.monotonic()
         if finished and len(waiting) <= drive.executor.free():
             return
 
