@@ -55,7 +55,11 @@ def _warm_up() -> None:
 
 def _load(source: WorkloadSource) -> tuple[Workload | None, tuple[object, ...]]:
     try:
-        return load_source(source), ("loaded", _is_forkable())
+        workload = load_source(source)
+        if workload.cache:
+            # Read once here, and shared by all that are forked.
+            workload.splits(0)
+        return workload, ("loaded", _is_forkable())
     except (Exception, SystemExit) as error:
         return None, ("error", *described(error))
 

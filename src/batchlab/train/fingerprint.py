@@ -70,13 +70,13 @@ def _check_repeatable(workload: Workload, facts: list[str]) -> None:
 
 def _choice_facts(workload: Workload) -> list[str]:
     metric = workload.metric
-    own = "" if isinstance(workload.optimizer, str) else f" {_name(workload.optimizer)}"
+    own = "" if isinstance(workload.optimizer, str) else f" {name_of(workload.optimizer)}"
     return [
-        f"loss {_name(workload.step or workload.loss)}",
-        f"metric {metric.name} {metric.higher_is_better} {_name(metric.function)}",
+        f"loss {name_of(workload.step or workload.loss)}",
+        f"metric {metric.name} {metric.higher_is_better} {name_of(metric.function)}",
         f"baseline {workload.baseline} redraws {workload.draw is not None}",
         f"autocast {workload.autocast} clip {workload.clip_norm} optimizer{own}",
-        f"collate {_name(workload.collate)} sampler {_name(workload.sampler)} cache {workload.cache}",
+        f"collate {name_of(workload.collate)} sampler {name_of(workload.sampler)} cache {workload.cache}",
     ]
 
 
@@ -163,7 +163,8 @@ def _digest(value: Any) -> str:
     return f"{type(value).__name__} {pixels}"
 
 
-def _name(function: Callable[..., Any] | None) -> str:
+def name_of(function: Callable[..., Any] | None) -> str:
+    """Return the name of a function, of what a partial calls, or of an object's class."""
     if isinstance(function, functools.partial):
-        return _name(function.func)
+        return name_of(function.func)
     return str(getattr(function, "__name__", type(function).__name__))

@@ -1,6 +1,5 @@
 """Do model, data, loss and metric fit together? What fails first on two examples becomes one clear error."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, SupportsFloat
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from batchlab.errors import WorkloadError
+from batchlab.train.fingerprint import name_of
 from batchlab.train.forward import loss_on, under_autocast
 from batchlab.train.reading import read_batch
 from batchlab.workload import Workload, accuracy_rate, cross_entropy, error_rate
@@ -105,12 +105,12 @@ def _number(workload: Workload, part: str, arguments: tuple[Any, ...], where: st
         value = under_autocast(workload, device, function)(*arguments)
     except Exception as cause:
         raise WorkloadError(
-            f"{where}the {part} must take {shapes}, but {_name(function)} raised {_told(cause)}; "
+            f"{where}the {part} must take {shapes}, but {name_of(function)} raised {_told(cause)}; "
             f"change the model's outputs, the targets or the {part} so that they fit."
         ) from cause
     if not isinstance(value, (Tensor, SupportsFloat)) or torch.as_tensor(value).numel() != 1:
         raise WorkloadError(
-            f"{where}the {part} must be one number, the mean over the batch, but {_name(function)} returned "
+            f"{where}the {part} must be one number, the mean over the batch, but {name_of(function)} returned "
             f"{_shape(value)} for {shapes}; take the mean."
         )
     return float(value)
@@ -177,9 +177,3 @@ def _shape(value: Any) -> str:
 
 def _told(cause: Exception) -> str:
     return f"{type(cause).__name__}: {' '.join(str(cause).split()).rstrip('.')}"
-
-
-def _name(function: Callable[..., Any]) -> str:
-    if isinstance(function, functools.partial):
-        return _name(function.func)
-    return str(getattr(function, "__name__", type(function).__name__))

@@ -1,6 +1,6 @@
 """Which examples make up each batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,12 @@ def batches(orders: Iterator[Tensor], batch_size: int, n_steps: int, last_batch:
             chunks.append(left)
         yield from chunks[: n_steps - n_made]
         n_made += len(chunks)
+
+
+def micro_batches(stream: Iterator[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
+    """Yield the indices of each batch in parts of at most `size`, as they go through the model."""
+    for indices in stream:
+        yield (indices,) if len(indices) <= size else torch.split(indices, size)
 
 
 def _shuffled(train: Any, generator: Generator) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from batchlab.measure.random_states import kept_randomness
 from batchlab.train.seeding import derive_seed, seed_everything
 from batchlab.workload import Workload
-from batchlab.workloads.arrays import Arrays, map_arrays
+from batchlab.workloads.arrays import Arrays, map_arrays, named_tensors
 from batchlab.workloads.datasets import Collate, examples_in, is_arrays, read_items
 
 Read = Callable[[Tensor], Any]
@@ -97,7 +97,7 @@ def on_device(split: Any, device: str) -> Any:
     if split is None or device == "cpu" or not is_arrays(split):
         return split
     if device.startswith("cuda"):
-        wanted = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(split))
+        wanted = sum(tensor.numel() * tensor.element_size() for _, tensor in named_tensors(split))
         if wanted > SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]:
             return split
     return map_arrays(lambda tensor: tensor.to(device), split)
@@ -118,14 +118,6 @@ def to_device(batch: Any, device: str) -> Any:
     return batch
 
 
-def _tensors(split: Arrays) -> Iterator[Tensor]:
-    if isinstance(split, Tensor):
-        yield split
-    else:
-        for item in split.values() if isinstance(split, dict) else split:
-            yield from _tensors(item)
-
-
 def _selecting(split: Arrays, device: str) -> Read:
     """Return the function that picks examples out of tensors."""
     if isinstance(split, tuple) and len(split) == 2 and all(isinstance(part, Tensor) for part in split):
@@ -133,7 +125,7 @@ def _selecting(split: Arrays, device: str) -> Read:
         assert isinstance(inputs, Tensor) and isinstance(targets, Tensor)
         if device == "cpu":
             return lambda indices: (inputs.index_select(0, indices), targets.index_select(0, indices))
-    where = next(_tensors(split)).device
+    where = next(named_tensors(split))[1].device
 
     def read(indices: Tensor) -> Any:
         chosen = indices.to(where, non_blocking=True)

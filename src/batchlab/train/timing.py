@@ -12,7 +12,7 @@ from torch import Tensor
 
 from batchlab.measure.random_states import kept_randomness
 from batchlab.records import StepTime, TrialSettings
-from batchlab.train.order import batches, epochs
+from batchlab.train.order import batches, epochs, micro_batches
 from batchlab.train.reading import on_device, open_reader
 from batchlab.train.seeding import derive_seed
 from batchlab.train.step import make_stepper, train_step
@@ -62,8 +62,8 @@ def _stepper(workload: Workload, train: Any, settings: TrialSettings) -> Callabl
     size = settings.micro_batch_size or settings.batch_size
 
     def chunks() -> Iterator[Sequence[Tensor]]:
-        for indices in batches(epochs(workload, train, seed=0), settings.batch_size, ENDLESS, settings.last_batch):
-            yield (indices,) if len(indices) <= size else torch.split(indices, size)
+        orders = epochs(workload, train, seed=0)
+        return micro_batches(batches(orders, settings.batch_size, ENDLESS, settings.last_batch), size)
 
     # One loader for all blocks: starting it is no part of a step.
     read = open_reader(workload, train, (chunk for parts in chunks() for chunk in parts), 0, settings.device)

@@ -19,7 +19,7 @@ from batchlab.train.baseline import constant_metric
 from batchlab.train.budgets import examples_in_steps
 from batchlab.train.evaluation import Evaluation
 from batchlab.train.optimizers import learning_rate_ratios
-from batchlab.train.order import batches, epoch_length, epochs
+from batchlab.train.order import batches, epoch_length, epochs, micro_batches
 from batchlab.train.reading import Waiting, on_device, open_reader
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed, seed_everything
@@ -141,11 +141,10 @@ def _train(run: _Run) -> Iterator[None]:
 
 
 def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
-    """Yield the example indices of each step, split where they do not go through the model at once."""
-    settings, size = run.settings, run.micro_batch_size
-    orders = epochs(run.workload, run.splits.train, seed)
-    for indices in batches(orders, settings.batch_size, settings.n_steps, settings.last_batch):
-        yield (indices,) if len(indices) <= size else torch.split(indices, size)
+    """Return the example indices of each step, split where they do not go through the model at once."""
+    settings, orders = run.settings, epochs(run.workload, run.splits.train, seed)
+    stream = batches(orders, settings.batch_size, settings.n_steps, settings.last_batch)
+    return micro_batches(stream, run.micro_batch_size)
 
 
 def _record(run: _Run) -> None:
