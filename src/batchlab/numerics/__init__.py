@@ -83,6 +83,7 @@ from batchlab.numerics.sample_size import (
     seeds_for_paired_difference,
     seeds_to_settle_pair,
 )
+from batchlab.numerics.step_time import StepTimeModel, expected_seconds, fit_step_time, step_time_draws
 from batchlab.numerics.time_to_target import (
     FastestBatchSize,
     StepTime,
@@ -113,6 +114,7 @@ __all__ = [
     "NoiseScale",
     "Region",
     "StepTime",
+    "StepTimeModel",
     "TradeOff",
     "TwoWay",
     "add_noise_moments",
@@ -129,11 +131,13 @@ __all__ = [
     "estimate_noise_scale",
     "examples_needed",
     "expected_best_of",
+    "expected_seconds",
     "fastest_batch_size",
     "fieller_limits",
     "first_crossing",
     "fit_gradient_norm_law",
     "fit_lr_response",
+    "fit_step_time",
     "fit_tradeoff",
     "fit_two_way",
     "gradient_diversity",
@@ -168,6 +172,7 @@ __all__ = [
     "smooth_curve",
     "smooth_optima",
     "sq_norm_variance",
+    "step_time_draws",
     "steps_to_fit",
     "t_interval",
     "tuning_variance",
