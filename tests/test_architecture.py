@@ -12,13 +12,14 @@ import batchlab
 ROOT = Path(batchlab.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 
-BASE = {"records", "errors"}
+BASE = {"records", "records_json", "errors"}
 DATA = BASE | {"numerics", "simulate", "analyze"}
 TRAINING = BASE | {"numerics", "measure", "workload", "workloads", "train"}
 WINGS = DATA | TRAINING | {"views", "adapt"}
 MAY_IMPORT = {
     "errors": set(),
-    "records": {"errors"},
+    "records_json": set(),
+    "records": {"records_json", "errors"},
     "numerics": BASE,
     "simulate": BASE | {"numerics"},
     "analyze": BASE | {"numerics", "simulate"},
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "": WINGS | {"studies", "api"},
 }
-WITHOUT_TORCH = ("records", "errors", "numerics", "simulate", "analyze", "views")
+WITHOUT_TORCH = ("records", "records_json", "errors", "numerics", "simulate", "analyze", "views")
 BARE = ("measure", "train", "adapt", "studies")
 SQL = ("sql_store.py", "sql_file.py")
 BARE_PACKAGES = {"torch", "numpy", "scipy", "batchlab"}

@@ -1,21 +1,16 @@
-"""The records: frozen dataclasses that are stored and passed on, as JSON both ways.
+"""The records: frozen dataclasses that are stored and passed on, as JSON both ways (`records_json`).
 
-`to_json` gives plain JSON types and `from_json` restores the very record, floats to the last bit; infinities and NaN
-travel as the strings "inf", "-inf" and "nan". Records that are stored on their own carry a `format`.
+Records that are stored on their own carry a `format`.
 """
 
-import dataclasses
-import functools
-import hashlib
-import json
-import math
-import types
-import typing
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
-Record = TypeVar("Record")
+from batchlab.records_json import LATER
+from batchlab.records_json import Record as Record
+from batchlab.records_json import from_json as from_json
+from batchlab.records_json import identity as identity
+from batchlab.records_json import to_json as to_json
+
 Setting = bool | int | float | str | tuple[float, ...]
 Settings = tuple[tuple[str, Setting], ...]
 
@@ -119,13 +114,27 @@ class StudySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """When a trial may end before its steps are done; its status is then stopped: censored, not failed.
+
+    It ends once the validation metric has been at `target` at `held` evaluations in a row, or at the first evaluation
+    of `most_examples` or more unless the metric is at the target there. None is no such limit.
+    """
+
+    target: float | None = None
+    higher_is_better: bool = False
+    most_examples: int | None = None
+    held: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSettings:
     """All that decides what one trial does; its hash is the trial's identity.
 
     `workload` is the workload's name: where its file or its data lie has no part in what a trial does. `seed` counts
     the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
     only the data order. Tuning trials (`purpose` tune) never see test data. `micro_batch_size` is the most examples of
-    one forward pass; None is all of a batch, or as many as memory holds.
+    one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early.
     """
 
     workload: str
@@ -145,6 +154,7 @@ class TrialSettings:
     device: str
     engine: str = ENGINE
     micro_batch_size: int | None = None
+    stop: Stop | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +176,10 @@ class Curve:
 class TrialResult:
     """What one trial found.
 
-    `status` is done, diverged (loss not finite; the curve ends there) or failed (`message` says why). `baseline_metric`
-    is that of the best constant predictor. Train and test values exist for confirmed trials only. `seconds` is what the
-    trial cost, `loading_s` of them waiting for data. `micro_batch_size` examples went through at once; 0 is unknown.
+    `status` is done, stopped (by the rule in its settings), diverged (loss not finite; the curve ends there) or failed
+    (`message` says why). `baseline_metric` is that of the best constant predictor. Train and test values exist for
+    confirmed trials only. `seconds` is what the trial cost, `loading_s` of them waiting for data and `evaluation_s`
+    evaluating on the way. `micro_batch_size` examples went through at once; 0 is unknown.
     """
 
     settings: TrialSettings
@@ -189,6 +200,7 @@ class TrialResult:
     message: str = ""
     micro_batch_size: int = 0
     loading_s: float = 0.0
+    evaluation_s: float = 0.0
     format: str = "batchlab.trial/1"
 
 
@@ -217,84 +229,3 @@ class StudyRecord:
     step_times: tuple[StepTime, ...]
     created: str
     seconds: float
-
-
-def to_json(value: Any, *, non_finite: Callable[[float], str | None] = str) -> Any:
-    """Return `value` (a record, or anything made of records and plain data) as plain JSON types.
-
-    Args:
-        value: what to turn into JSON.
-        non_finite: what becomes of infinities and NaN; their names by default, which `from_json` reads back.
-
-    >>> to_json(Budget("epochs", float("inf")))
-    {'kind': 'epochs', 'value': 'inf'}
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: to_json(getattr(value, field.name), non_finite=non_finite) for field in fields}
-    if isinstance(value, dict):
-        return {str(key): to_json(item, non_finite=non_finite) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [to_json(item, non_finite=non_finite) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return non_finite(value)
-    return value
-
-
-def from_json(record: type[Record], data: Any) -> Record:
-    """Return the record of type `record` that `to_json` turned into `data`.
-
-    >>> from_json(Budget, {"kind": "epochs", "value": "inf"})
-    Budget(kind='epochs', value=inf)
-
-    Raises:
-        ValueError: `data` has another format number than `record`.
-    """
-    return typing.cast(Record, _restore(record, data))
-
-
-def identity(record: Any) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of the record's canonical JSON."""
-    text = json.dumps(to_json(record), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _hints(record: type) -> dict[str, Any]:
-    return typing.get_type_hints(record)
-
-
-def _restore(kind: Any, data: Any) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _restore_record(kind, data)
-    if data is None:
-        return None
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
-        return tuple(_restore(item, value) for item, value in zip(kinds, data, strict=True))
-    if origin in (typing.Union, types.UnionType):
-        return _restore_member(args, data)
-    if kind is float:
-        return float(data)
-    return data
-
-
-def _restore_member(kinds: tuple[Any, ...], data: Any) -> Any:
-    if isinstance(data, list):
-        return _restore(next(kind for kind in kinds if typing.get_origin(kind) is tuple), data)
-    if isinstance(data, dict):
-        return _restore(next(kind for kind in kinds if dataclasses.is_dataclass(kind)), data)
-    if isinstance(data, str) and str in kinds:
-        return data
-    if float in kinds and int not in kinds:
-        return float(data)
-    return data
-
-
-def _restore_record(record: type, data: dict[str, Any]) -> Any:
-    hints = _hints(record)
-    expected = next((f.default for f in dataclasses.fields(record) if f.name == "format"), None)
-    if expected is not None and data.get("format") != expected:
-        raise ValueError(f"expected a record of format {expected}, got {data.get('format')!r}")
-    return record(**{name: _restore(hints[name], value) for name, value in data.items()})

@@ -151,3 +151,22 @@ def test_a_negative_window_is_refused():
     with pytest.raises(ValueError) as error:
         smooth_curve([100, 200], [0.5, 0.1], -1.0)
     assert str(error.value) == "`window` must be finite and not negative, got -1.0; use 0.0 for a curve as it is."
+
+
+def test_a_target_that_must_be_held_is_crossed_where_it_is_held() -> None:
+    found = first_crossing([0, 1, 2, 3, 4], [0.9, 0.1, 0.5, 0.1, 0.1], 0.2, held=2)
+    assert (found.low, found.high, found.status) == (2.0, 3.0, "reached")
+
+
+def test_a_curve_that_ends_at_the_target_has_reached_it() -> None:
+    found = first_crossing([0, 1, 2], [0.9, 0.5, 0.1], 0.2, held=2)
+    assert (found.low, found.high, found.status) == (1.0, 2.0, "reached")
+
+
+def test_a_curve_that_diverged_has_not_held_a_target_seen_once() -> None:
+    assert first_crossing([0, 1, 2, 3], [0.9, 0.5, 0.1, math.nan], 0.2, held=2).status == "diverged"
+    assert first_crossing([0, 1, 2, 3], [0.9, 0.1, 0.1, math.nan], 0.2, held=2).status == "reached"
+
+
+def test_a_curve_shorter_than_the_evaluations_asked_for_is_read() -> None:
+    assert first_crossing([0], [0.9], 0.2, held=2).status == "not_reached"

@@ -1,10 +1,11 @@
 import itertools
+import math
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchlab.records import Budget
-from batchlab.train.budgets import evaluation_points, examples_in_steps, steps_in_budget
+from batchlab.train.budgets import evaluation_points, examples_in_steps, points_toward_target, steps_in_budget
 
 POLICIES = ("carry", "drop", "keep")
 
@@ -44,3 +45,19 @@ def test_evaluation_points_resolve_the_beginning() -> None:
     points = evaluation_points(102_400)
     assert points[0] <= 102_400 / 512
     assert [b / a for a, b in itertools.pairwise(points)][:5] == [2.0] * 5
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**5))
+def test_points_toward_a_target_rise_to_the_last_example(n_examples: int, n_valid: int) -> None:
+    points = points_toward_target(n_examples, n_valid)
+    assert points[-1] == n_examples
+    assert list(points) == sorted(set(points))
+
+
+@given(st.integers(1000, 10**7), st.integers(1, 10**5))
+def test_points_toward_a_target_lie_within_a_fifth_unless_evaluation_would_cost_more_than_training(
+    n_examples: int, n_valid: int
+) -> None:
+    for low, high in itertools.pairwise(points_toward_target(n_examples, n_valid)):
+        assert high - low >= math.floor(n_valid / 3)
+        assert high - low <= max(0.19 * low, n_valid / 3) + 2

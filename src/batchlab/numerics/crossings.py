@@ -38,8 +38,27 @@ class Crossing:
         return self.status in USABLE
 
 
+def first_at_target(metric: ArrayLike, target: float, *, higher_is_better: bool = False, held: int = 1) -> int | None:
+    """Return the first evaluation from which on `held` in a row are at the target, None where there are none.
+
+    >>> first_at_target([0.9, 0.1, 0.5, 0.1, 0.1], 0.2), first_at_target([0.9, 0.1, 0.5, 0.1, 0.1], 0.2, held=2)
+    (1, 3)
+    """
+    y = numpy.asarray(metric, dtype=float)
+    there = (y >= target) if higher_is_better else (y <= target)
+    rows = numpy.lib.stride_tricks.sliding_window_view(there, held).all(axis=1) if len(y) >= held else there[:0]
+    found = numpy.flatnonzero(rows)
+    return int(found[0]) if len(found) else None
+
+
 def first_crossing(
-    positions: ArrayLike, metric: ArrayLike, target: float, *, higher_is_better: bool = False, window: float = 0.0
+    positions: ArrayLike,
+    metric: ArrayLike,
+    target: float,
+    *,
+    higher_is_better: bool = False,
+    window: float = 0.0,
+    held: int = 1,
 ) -> Crossing:
     """Return when a curve, smoothed, first reaches the target.
 
@@ -49,7 +68,8 @@ def first_crossing(
     value that is not finite ends the curve: what was reached before counts.
 
     Noise crosses early, and the more so the more often it is looked at: give all batch sizes one window and the same
-    positions *in examples*.
+    positions *in examples*, or ask that the target be held. Evaluations at the end of the curve, after which it
+    stays at the target, count whatever their number: nothing speaks against them.
 
     Args:
         positions: shape (n,), rising, examples or steps; 0 is the untrained model.
@@ -57,6 +77,7 @@ def first_crossing(
         target: in the metric's unit.
         higher_is_better: direction of the metric.
         window: width of the smoothing, in the unit of the positions; see `smooth_curve`.
+        held: at how many evaluations in a row the curve must be at the target.
 
     >>> first_crossing([0, 100, 200, 400], [0.9, 0.5, 0.3, 0.1], 0.2)
     Crossing(low=200.0, high=400.0, status='reached', point=282.84...)
@@ -66,13 +87,12 @@ def first_crossing(
     finite = numpy.isfinite(y)
     end = len(y) if finite.all() else int(finite.argmin())
     x, smooth = x[:end], smooth_curve(x[:end], y[:end], window)
-    there = numpy.flatnonzero(smooth <= target)
-    if not len(there):
+    first = _first_held(smooth, target, held, complete=end == len(y))
+    if first is None:
         last = float(x[-1]) if end else 0.0
         if end < len(y):
             return Crossing(last, math.inf, "diverged")
         return Crossing(last, math.inf, "plateaued" if _has_plateaued(x, y, target) else "not_reached")
-    first = int(there[0])
     if x[first] == 0:
         return Crossing(0.0, 0.0, "trivial")
     if first == 0:
@@ -121,6 +141,15 @@ def steps_to_fit(crossings: Mapping[float, list[Crossing]]) -> tuple[Array, Arra
     runs = [(size, run.low, run.high) for size, found in crossings.items() for run in found if run.usable]
     table = numpy.array(runs, dtype=float).reshape(-1, 3)
     return table[:, 0], table[:, 1:]
+
+
+def _first_held(y: Array, target: float, held: int, *, complete: bool) -> int | None:
+    """Return where the curve first is at the target, for `held` evaluations or, if it is complete, to its end."""
+    first = first_at_target(y, target, held=held)
+    if first is None and complete and len(y) and y[-1] <= target:
+        above = numpy.flatnonzero(y > target)
+        return int(above[-1]) + 1 if len(above) else 0
+    return first
 
 
 def _interpolate(x: Array, y: Array, first: int, target: float) -> float:

@@ -36,8 +36,10 @@ class Running:
 
 
 def work_of(settings: TrialSettings) -> float:
-    """Return the relative cost of a trial: every step costs something, and every example in it."""
-    return settings.n_steps * (64.0 + settings.batch_size)
+    """Return the relative cost of a trial, at most: every step costs something, and every example in it."""
+    most = settings.stop.most_examples if settings.stop else None
+    steps = settings.n_steps if most is None else min(settings.n_steps, most / settings.batch_size)
+    return steps * (64.0 + settings.batch_size)
 
 
 def why_hung(trial: Running, now: float, timeout_s: float | None) -> str | None:

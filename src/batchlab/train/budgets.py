@@ -6,6 +6,9 @@ from batchlab.records import Budget
 
 N_EVEN_EVALUATIONS = 10
 SMALLEST_EVALUATION_SHARE = 2**-10
+# Toward a target: a crossing is known to lie within 19%. A forward pass costs a third of a training example.
+TARGET_RATIO = 2**0.25
+EVALUATION_COST = 1 / 3
 
 
 def steps_in_budget(budget: Budget, batch_size: int, n_train: int, last_batch: str) -> int:
@@ -46,3 +49,21 @@ def evaluation_points(n_examples: int) -> tuple[int, ...]:
         early.append(n_examples * share)
         share /= 2
     return tuple(sorted({max(1, math.ceil(point)) for point in [*early, *even]}))
+
+
+def points_toward_target(n_examples: int, n_valid: int) -> tuple[int, ...]:
+    """Return the numbers of examples at which a trial with a target is evaluated: the same for every batch size.
+
+    Each is 2^(1/4) times the one before it, from 1/1024 of the whole on, but no two are so close that evaluating on
+    `n_valid` examples would cost more than the training between them; the last is `n_examples`.
+
+    >>> points_toward_target(2000, 300)
+    (195, 295, 395, 495, 595, 708, 841, 1001, 1190, 1415, 1682, 2000)
+    """
+    apart = n_valid * EVALUATION_COST
+    points = [float(n_examples)]
+    while (below := min(points[-1] / TARGET_RATIO, points[-1] - apart)) >= max(
+        apart, n_examples * SMALLEST_EVALUATION_SHARE
+    ):
+        points.append(below)
+    return tuple(sorted({max(1, math.ceil(point)) for point in points}))

@@ -24,6 +24,7 @@ from batchlab.train.reading import Waiting, on_device, open_reader
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed, seed_everything
 from batchlab.train.step import Stepper, make_stepper, train_step
+from batchlab.train.stopping import may_end
 from batchlab.workload import Splits, Workload
 
 
@@ -43,6 +44,7 @@ class _Run:
     loss_sum: Tensor | float = 0.0
     loss_count: Any = 0
     loading_s: float = 0.0
+    evaluation_s: float = 0.0
     rows: list[tuple[int, int, float, float, float, float]] = field(default_factory=list)
 
 
@@ -52,8 +54,9 @@ def run_trial(
     """Return what one training run finds; on a CPU the same settings, machine and versions give the same bits.
 
     The random states of torch, NumPy and Python are left as they were found. A loss that is not finite ends the trial,
-    with status diverged. Where memory does not suffice, the trial begins again with micro-batches of half the size,
-    down to single examples; the gradient of a step stays that of its whole batch.
+    with status diverged. The rule to stop in its settings, if there is one, ends it with status stopped; until then it
+    is the trial without a rule. Where memory does not suffice, the trial begins again with micro-batches of half the
+    size, down to single examples; the gradient of a step stays that of its whole batch.
 
     Args:
         workload: what is trained; its data are drawn anew from the trial's seed where the workload says so.
@@ -91,7 +94,7 @@ def _run_once(
         _record(run)
         if on_evaluation is not None:
             on_evaluation(run.examples)
-        if not all(math.isfinite(value) for value in run.rows[-1][4:]):
+        if not all(math.isfinite(value) for value in run.rows[-1][4:]) or _may_end(run):
             break
     return _result(run, baseline, started)
 
@@ -147,20 +150,28 @@ def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
     return micro_batches(stream, run.micro_batch_size)
 
 
+def _may_end(run: _Run) -> bool:
+    stop = run.settings.stop
+    return stop is not None and may_end(stop, run.examples, [row[-1] for row in run.rows])
+
+
 def _record(run: _Run) -> None:
+    started = time.perf_counter()
     train_loss = float(run.loss_sum) / float(run.loss_count) if run.steps and run.loss_count else math.nan
     valid_loss, valid_metric = run.validation(run.stepper.model)
     # A weight that has overflowed can hide behind a bounded metric: the training loss counts as well.
     if run.loss_count and not math.isfinite(train_loss):
         valid_loss = math.nan
     run.rows.append((run.examples, run.steps, run.learning_rate, train_loss, valid_loss, valid_metric))
+    run.evaluation_s += time.perf_counter() - started
     run.loss_sum, run.loss_count = 0.0, 0
 
 
 def _result(run: _Run, baseline: float, started: float) -> TrialResult:
     """Close the trial: training and test data are looked at once, here, and only in a confirmed trial."""
-    done = all(math.isfinite(value) for value in run.rows[-1][4:])
-    confirmed = done and run.settings.purpose == "confirm"
+    is_finite = all(math.isfinite(value) for value in run.rows[-1][4:])
+    confirmed = is_finite and run.settings.purpose == "confirm"
+    came_to_its_end = "done" if run.steps == run.settings.n_steps else "stopped"
 
     def closing(split: Any) -> tuple[float | None, float | None]:
         if not confirmed or split is None:
@@ -170,7 +181,7 @@ def _result(run: _Run, baseline: float, started: float) -> TrialResult:
     train, test = closing(run.splits.train), closing(run.splits.test)
     return TrialResult(
         settings=run.settings,
-        status="done" if done else "diverged",
+        status=came_to_its_end if is_finite else "diverged",
         curve=Curve(*zip(*run.rows, strict=True)),
         examples=run.examples,
         steps=run.steps,
@@ -186,6 +197,7 @@ def _result(run: _Run, baseline: float, started: float) -> TrialResult:
         versions=versions(),
         micro_batch_size=run.micro_batch_size,
         loading_s=run.loading_s,
+        evaluation_s=run.evaluation_s,
     )
 
 
