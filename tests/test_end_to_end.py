@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-SMALL = ["digits-mlp", "--batch-sizes", "16,64,256", "--epochs", "3", "--seeds", "3"]
+SMALL = ["digits-mlp", "--batch-sizes", "64,256", "--epochs", "2", "--seeds", "3"]
 
 
 def batchlab(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -91,7 +91,7 @@ def test_the_whole_round_from_study_to_report(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_is_told_who_runs_the_study(tmp_path: Path) -> None:
-    long = ["digits-mlp", "--batch-sizes", "8,16", "--epochs", "20", "--seeds", "50", "--lr", "0.01"]
+    long = ["digits-mlp", "--batch-sizes", "8,16", "--epochs", "10", "--seeds", "50", "--lr", "0.01"]
     command = [sys.executable, "-m", "batchlab", "study", *long]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

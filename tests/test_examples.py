@@ -88,7 +88,7 @@ def studied(name: str, folder: Path) -> Study:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-@pytest.mark.usefixtures("one_core")
+@pytest.mark.usefixtures("untimed")
 def test_an_example_is_studied_and_learns(name, tmp_path):
     if name == "hugging_face_dataset":
         need("datasets")

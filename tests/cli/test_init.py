@@ -33,6 +33,7 @@ def test_the_template_is_written_and_the_next_command_told(folder, capsys):
     )
 
 
+@pytest.mark.usefixtures("untimed")
 def test_the_template_runs_as_it_is(folder, capsys):
     assert main(["init"]) == 0
     line = "study workload.py:workload --epochs 1 --batch-sizes 64 --seeds 1 --lr 0.1 --workers 1 --quiet"

@@ -663,6 +663,7 @@ def test_reading_any_python_file_ends_in_a_file_that_can_be_parsed(tmp_path):
         ast.parse(from_script(path, tmp_path / "workload.py").text)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_workload_from_a_script_runs_as_a_study(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("train.py").write_text(DICTIONARIES)
