@@ -203,7 +203,7 @@ def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
     """Return the name the study already has, or one made of the workload's name and the study's id."""
     study_id = identity(spec)
     try:
-        return store.study(study_id).name
+        return store.outline(study_id).name
     except StudyNotFound:
         return f"{info.name}-{study_id[:6]}"
 

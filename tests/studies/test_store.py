@@ -124,6 +124,11 @@ class StoreContract:
         assert (found.id, found.name, found.spec, found.info) == ("abcd1234", "first", SPEC, INFO)
         assert (found.trials, found.step_times, found.seconds) == ((), (), 0.0)
 
+    def test_an_outline_is_the_study_without_its_trials(self, kept):
+        kept.add_results("abcd1234", dict([trial(0)]))
+        kept.save_step_times("abcd1234", TIMES)
+        assert kept.outline("abcd1234") == replace(kept.study("abcd1234"), trials=())
+
     def test_saving_again_changes_only_the_name_and_the_workload(self, kept):
         kept.add_results("abcd1234", dict([trial(0)]))
         kept.add_seconds("abcd1234", 2.0)

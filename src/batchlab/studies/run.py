@@ -106,9 +106,9 @@ def _say_what_can_be_told_apart(drive: _Drive) -> None:
 
 
 def _known(store: Store, study_id: str) -> StudyRecord | None:
-    """Return the study as it was left, None where it is new."""
+    """Return the study as it was left, without its trials, None where it is new."""
     try:
-        return store.study(study_id)
+        return store.outline(study_id)
     except StudyNotFound:
         return None
 
@@ -216,7 +216,7 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
         for one in timed_settings(drive.spec, drive.info)
         if one.batch_size in trial_step_s
     ]
-    timed = {one.batch_size for one in drive.store.study(drive.study_id).step_times}
+    timed = {one.batch_size for one in drive.store.outline(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
     limit = drive.limits.trial_s or LEAST_TIMING_S + MOST_STEPS_TIMED * sum(trial_step_s.values())

@@ -1,6 +1,7 @@
 """The store in a file: SQLite with a write-ahead log, so that reports can be made while a study runs."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -43,20 +44,15 @@ class SqlStore:
         of_study = sa.select(TRIALS.c.result).join(STUDY_TRIALS, STUDY_TRIALS.c.trial_id == TRIALS.c.id)
         of_study = of_study.where(STUDY_TRIALS.c.study_id == study_id).order_by(STUDY_TRIALS.c.position)
         with self._read() as connection:
-            row = connection.execute(sa.select(STUDIES).where(STUDIES.c.id == study_id)).one_or_none()
+            row = self._row(connection, study_id)
             texts = connection.execute(of_study).scalars().all()
-        if row is None:
-            store.raise_not_found(study_id, self.studies(), self._place)
-        return StudyRecord(
-            id=study_id,
-            name=row.name,
-            spec=self._record(StudySpec, row.spec),
-            info=self._record(WorkloadInfo, row.info),
-            trials=tuple(self._record(TrialResult, text) for text in texts),
-            step_times=tuple(from_json(StepTime, item) for item in json.loads(row.step_times)),
-            created=row.created,
-            seconds=row.seconds,
-        )
+        trials = tuple(self._record(TrialResult, text) for text in texts)
+        return dataclasses.replace(self._outline(row), trials=trials)
+
+    def outline(self, study_id: str) -> StudyRecord:
+        """See `Store`."""
+        with self._read() as connection:
+            return self._outline(self._row(connection, study_id))
 
     def find(self, name: str) -> str:
         """See `Store`."""
@@ -88,9 +84,6 @@ class SqlStore:
         """See `Store`."""
         trials = [{"id": key, "status": result.status, "result": _text(result)} for key, result in results.items()]
         links = [{"study_id": study_id, "trial_id": trial_id} for trial_id in results]
-        self._check_exists(study_id)
-        if not trials:
-            return
         keep = insert(TRIALS)
         keep = keep.on_conflict_do_update(
             [TRIALS.c.id],
@@ -98,8 +91,10 @@ class SqlStore:
             where=TRIALS.c.status == "failed",
         )
         with self._write() as connection:
-            connection.execute(keep, trials)
-            connection.execute(insert(STUDY_TRIALS).on_conflict_do_nothing(), links)
+            self._row(connection, study_id)
+            if trials:
+                connection.execute(keep, trials)
+                connection.execute(insert(STUDY_TRIALS).on_conflict_do_nothing(), links)
 
     def save_step_times(self, study_id: str, times: Sequence[StepTime]) -> None:
         """See `Store`."""
@@ -141,10 +136,9 @@ class SqlStore:
 
     def _take(self, study_id: str, token: str) -> str:
         """Write this process down as the driver and return the study's name."""
-        self._check_exists(study_id)
         me = this_driver(store.utc_now())
         with self._write() as connection:
-            name = connection.execute(sa.select(STUDIES.c.name).where(STUDIES.c.id == study_id)).scalar_one()
+            name = self._row(connection, study_id).name
             row = connection.execute(sa.select(DRIVERS).where(DRIVERS.c.study_id == study_id)).one_or_none()
             store.refuse_if_running(None if row is None else _live_driver(row), name)
             connection.execute(sa.delete(DRIVERS).where(DRIVERS.c.study_id == study_id))
@@ -157,11 +151,24 @@ class SqlStore:
         if not found:
             store.raise_not_found(study_id, self.studies(), self._place)
 
-    def _check_exists(self, study_id: str) -> None:
-        with self._read() as connection:
-            found = connection.execute(sa.select(STUDIES.c.id).where(STUDIES.c.id == study_id)).one_or_none()
-        if found is None:
+    def _row(self, connection: sa.Connection, study_id: str) -> Any:
+        """Return the study's own row; the transaction ends without effect where there is none."""
+        row = connection.execute(sa.select(STUDIES).where(STUDIES.c.id == study_id)).one_or_none()
+        if row is None:
             store.raise_not_found(study_id, self.studies(), self._place)
+        return row
+
+    def _outline(self, row: Any) -> StudyRecord:
+        return StudyRecord(
+            id=row.id,
+            name=row.name,
+            spec=self._record(StudySpec, row.spec),
+            info=self._record(WorkloadInfo, row.info),
+            trials=(),
+            step_times=tuple(from_json(StepTime, item) for item in json.loads(row.step_times)),
+            created=row.created,
+            seconds=row.seconds,
+        )
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sa.Connection]:

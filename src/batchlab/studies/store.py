@@ -51,6 +51,9 @@ class Store(Protocol):
     def study(self, study_id: str) -> StudyRecord:
         """Return all that is known of a study, its trials in the order in which they were added to it."""
 
+    def outline(self, study_id: str) -> StudyRecord:
+        """Return what is known of a study but its trials, which are left out: quick, however many there are."""
+
     def find(self, name: str) -> str:
         """Return the id of the study with this name or start of an id, or of the one saved last for "latest"."""
 
@@ -208,10 +211,15 @@ class MemoryStore:
     def study(self, study_id: str) -> StudyRecord:
         """See `Store`."""
         with self._lock:
+            trials = tuple(self._results[trial_id] for trial_id in self._get(study_id).trial_ids)
+            return replace(self.outline(study_id), trials=trials)
+
+    def outline(self, study_id: str) -> StudyRecord:
+        """See `Store`."""
+        with self._lock:
             kept = self._get(study_id)
-            trials = tuple(self._results[trial_id] for trial_id in kept.trial_ids)
             return StudyRecord(
-                study_id, kept.name, kept.spec, kept.info, trials, kept.step_times, kept.created, kept.seconds
+                study_id, kept.name, kept.spec, kept.info, (), kept.step_times, kept.created, kept.seconds
             )
 
     def find(self, name: str) -> str:
