@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, resume, study
     from batchlab.measure.max_batch_size import find_max_batch_size
+    from batchlab.measure.speed import measure_speed
     from batchlab.numerics.comparisons import indifference_set
     from batchlab.numerics.gradient_moments import noise_moments
     from batchlab.numerics.lr_response import fit_lr_response
@@ -37,6 +38,7 @@ __all__ = [
     "indifference_set",
     "load_study",
     "load_workload",
+    "measure_speed",
     "noise_moments",
     "resume",
     "scale_hyperparameters",
@@ -57,6 +59,7 @@ _PLACES = {
     "indifference_set": "batchlab.numerics.comparisons",
     "load_study": "batchlab.api",
     "load_workload": "batchlab.workload",
+    "measure_speed": "batchlab.measure.speed",
     "noise_moments": "batchlab.numerics.gradient_moments",
     "resume": "batchlab.api",
     "scale_hyperparameters": "batchlab.numerics.rules",

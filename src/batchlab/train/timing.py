@@ -1,40 +1,63 @@
 """The quiet pass: how long an optimizer step takes alone on the machine, by batch size."""
 
 import itertools
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor
 
+from batchlab.measure.block_timing import BLOCK_S, Steps, time_blocks, wait_for_device
 from batchlab.measure.random_states import kept_randomness
+from batchlab.measure.speed import Speed, speed_of
 from batchlab.records import StepTime, TrialSettings
 from batchlab.train.order import batches, epochs, micro_batches
-from batchlab.train.reading import on_device, open_reader
+from batchlab.train.reading import Read, on_device, open_reader
 from batchlab.train.seeding import derive_seed
 from batchlab.train.step import make_stepper, train_step
 from batchlab.workload import Workload
+from batchlab.workloads.datasets import is_arrays
 
-WARM_UP_STEPS = 10
-BLOCK_S = 0.1
-BLOCKS = 7
 ENDLESS = 1 << 62
 
 
-def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads: int) -> tuple[StepTime, ...]:
+def time_steps(
+    workload: Workload, settings: Sequence[TrialSettings], *, threads: int, block_s: float = BLOCK_S
+) -> tuple[StepTime, ...]:
     """Return the step time of each of `settings`, with nothing else running: the seconds that answers speak of.
 
-    A step is what the reference loop does between evaluations: read a batch, forward, backward, update. Blocks of at
-    least 0.1 s are timed in an order shuffled over the batch sizes, so that a slow spell of the machine meets all of
-    them; the record has the median and the quartiles over blocks, the first of which only warms up.
+    A step is what the reference loop does between evaluations: read a batch, forward, backward, update; it is timed by
+    the rules of `time_blocks`.
 
     Args:
         workload: what is trained.
         settings: one trial's settings a batch size, alike in seed and device.
         threads: torch's threads while timing; restored at the end.
+        block_s: seconds of a block of steps, at least.
+    """
+    speed = workload_speed(workload, settings, threads=threads, block_s=block_s)
+    return tuple(
+        StepTime(row.batch_size, row.median_s, row.low_s, row.high_s, len(row.blocks_s), threads, one.device)
+        for row, one in zip(speed.rows, settings, strict=True)
+    )
+
+
+def workload_speed(
+    workload: Workload,
+    settings: Sequence[TrialSettings],
+    *,
+    threads: int,
+    at_hand: bool = False,
+    block_s: float = BLOCK_S,
+) -> Speed:
+    """Return how fast the steps of `settings` are, as `time_steps`, with all there is to know of them.
+
+    Args:
+        workload: what is trained.
+        settings: one trial's settings a batch size, alike in seed and device.
+        threads: torch's threads while timing; restored at the end.
+        at_hand: steps of a dataset are timed with a batch at hand as well, to tell waiting for data from computing.
+        block_s: seconds of a block of steps, at least.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -42,19 +65,16 @@ def time_steps(workload: Workload, settings: Sequence[TrialSettings], *, threads
     train = on_device(splits.train, settings[0].device)
     try:
         steppers = [_stepper(workload, train, one) for one in settings]
-        counts = [_steps_a_block(step) for step in steppers]
-        times: list[list[float]] = [[] for _ in steppers]
-        order = [index for index in range(len(steppers)) for _ in range(BLOCKS)]
-        random.Random(0).shuffle(order)
-        for index in order:
-            times[index].append(_timed(steppers[index], counts[index]) / counts[index])
-        used = torch.get_num_threads()
+        if at_hand and not is_arrays(train):
+            steppers += [_stepper(workload, train, one, _read_once) for one in settings]
+        return speed_of([one.batch_size for one in settings], time_blocks(steppers, block_s=block_s))
     finally:
         torch.set_num_threads(before)
-    return tuple(_summary(one, block, used) for one, block in zip(settings, times, strict=True))
 
 
-def _stepper(workload: Workload, train: Any, settings: TrialSettings) -> Callable[[int], None]:
+def _stepper(
+    workload: Workload, train: Any, settings: TrialSettings, through: Callable[[Read], Read] = lambda read: read
+) -> Steps:
     """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""
     with kept_randomness():
         model = workload.make_model().to(settings.device).train()
@@ -66,31 +86,25 @@ def _stepper(workload: Workload, train: Any, settings: TrialSettings) -> Callabl
         return micro_batches(batches(orders, settings.batch_size, ENDLESS, settings.last_batch), size)
 
     # One loader for all blocks: starting it is no part of a step.
-    read = open_reader(workload, train, (chunk for parts in chunks() for chunk in parts), 0, settings.device)
+    flat = (chunk for parts in chunks() for chunk in parts)
+    read = through(open_reader(workload, train, flat, 0, settings.device))
     stream = chunks()
 
     def step(count: int) -> None:
         for parts in itertools.islice(stream, count):
             train_step(stepper, parts, read)
-        if settings.device.startswith("cuda"):
-            torch.cuda.synchronize()
+        wait_for_device()
 
     return step
 
 
-def _steps_a_block(step: Callable[[int], None]) -> int:
-    step(WARM_UP_STEPS)
-    return max(3, round(BLOCK_S / (_timed(step, WARM_UP_STEPS) / WARM_UP_STEPS)))
+def _read_once(read: Read) -> Read:
+    """Return a function that reads one batch of each length, and gives it again and again."""
+    kept: dict[int, Any] = {}
 
+    def again(indices: Tensor) -> Any:
+        if len(indices) not in kept:
+            kept[len(indices)] = read(indices)
+        return kept[len(indices)]
 
-def _timed(step: Callable[[int], None], count: int) -> float:
-    started = time.perf_counter()
-    step(count)
-    return time.perf_counter() - started
-
-
-def _summary(settings: TrialSettings, block_times: list[float], threads: int) -> StepTime:
-    low, median, high = numpy.quantile(block_times, [0.25, 0.5, 0.75])
-    return StepTime(
-        settings.batch_size, float(median), float(low), float(high), len(block_times), threads, settings.device
-    )
+    return again

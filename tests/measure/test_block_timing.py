@@ -1,0 +1,87 @@
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from batchlab.measure.block_timing import BLOCKS, time_blocks
+
+
+@dataclass
+class FakeMachine:
+    """A clock that steps move, by seconds that may depend on how many were made before."""
+
+    seconds: Callable[[int, int], float]
+    now: float = 0.0
+    made: dict[int, int] = field(default_factory=dict)
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def stepper(self, index: int) -> Callable[[int], None]:
+        def step(count: int) -> None:
+            self.calls.append((index, count))
+            for _ in range(count):
+                self.made[index] = self.made.get(index, 0) + 1
+                self.now += self.seconds(index, self.made[index])
+
+        return step
+
+    def time(self, n_steppers: int = 2):
+        return time_blocks([self.stepper(index) for index in range(n_steppers)], clock=lambda: self.now)
+
+    def blocks(self) -> list[int]:
+        return [index for index, count in self.calls if count > 1]
+
+
+def test_a_step_takes_what_the_clock_says() -> None:
+    times = FakeMachine(lambda index, made: 0.002 * (1 + index)).time()
+    assert [pytest.approx(one) for one in times.seconds] == [(0.002,) * BLOCKS, (0.004,) * BLOCKS]
+    assert (times.drift, times.steady) == (pytest.approx(0.0), True)
+
+
+def test_slow_first_steps_are_not_in_the_figures() -> None:
+    machine = FakeMachine(lambda index, made: 0.002 + 0.1 * 0.7**made)
+    times = machine.time(1)
+    assert max(times.seconds[0]) == pytest.approx(0.002, rel=0.02)
+
+
+def test_blocks_take_a_fifth_of_a_second_and_come_in_rounds_of_changing_order() -> None:
+    machine = FakeMachine(lambda index, made: 0.002 * (1 + index))
+    machine.time(4)
+    blocks = machine.blocks()
+    rounds = [tuple(blocks[start : start + 4]) for start in range(0, len(blocks), 4)]
+    assert {tuple(sorted(one)) for one in rounds} == {(0, 1, 2, 3)}
+    assert len(rounds) == BLOCKS
+    assert len(set(rounds)) > 1
+    assert {count * 0.002 * (1 + index) >= 0.2 for index, count in machine.calls if count > 1} == {True}
+
+
+def test_a_warm_up_ends_after_a_second_of_slow_steps() -> None:
+    machine = FakeMachine(lambda index, made: 0.4)
+    machine.time(1)
+    assert len(machine.calls) == 3 + BLOCKS
+
+
+def test_a_machine_that_grows_slower_is_timed_again_and_told() -> None:
+    machine = FakeMachine(lambda index, made: 0.01 * (1 + made / 500))
+    times = machine.time(1)
+    assert len(machine.blocks()) == 2 * BLOCKS
+    assert (times.drift > 0.03, times.steady) == (True, False)
+
+
+def test_a_machine_that_steadies_is_timed_again_and_not_blamed() -> None:
+    machine = FakeMachine(lambda index, made: 0.01 * (1 + max(0, 100 - made) / 500))
+    times = machine.time(1)
+    assert len(machine.blocks()) == 2 * BLOCKS
+    assert times.steady
+    assert times.seconds[0] == pytest.approx((0.01,) * BLOCKS)
+
+
+def test_noise_is_not_taken_for_drift() -> None:
+    # 100 machines of 8 sizes and 20 % noise, no drift; fixed beforehand: at most 5 timed twice.
+    generator = random.Random(0)
+    twice = 0
+    for _ in range(100):
+        machine = FakeMachine(lambda index, made: 0.3 * generator.lognormvariate(0, 0.2))
+        machine.time(8)
+        twice += len(machine.calls) > 8 * (BLOCKS + 10)
+    assert twice <= 5
