@@ -4,10 +4,9 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from batchlab.analyze.arms import results_by_arm
 from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
 from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
@@ -17,6 +16,7 @@ from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, las
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import Store
+from batchlab.studies.tally import Queue, Tally
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
@@ -39,10 +39,23 @@ class _Drive:
     results: dict[str, TrialResult] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    queue: Queue = field(default_factory=lambda: Queue(()))
+    tally: Tally = field(init=False)
     n_failed: int = 0
     work_done: float = 0.0
     stopping: bool = False
     shown: float = -math.inf
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.tally = Tally(self.spec, self.info)
+
+    def keep(self, results: Mapping[str, TrialResult]) -> None:
+        """Store results and count them."""
+        self.store.add_results(self.study_id, results)
+        self.results |= results
+        for result in results.values():
+            self.tally.add(result)
 
     @property
     def time_is_up(self) -> bool:
@@ -122,36 +135,37 @@ def _next_plan(drive: _Drive) -> Plan:
         drive.asked |= unasked
         if not known:
             return step
-        drive.store.add_results(drive.study_id, known)
-        drive.results |= known
+        drive.keep(known)
 
 
 def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
-    """Give every free worker the longest trial that waits, then take in events until the plan may have changed."""
-    waiting = [
-        settings
-        for settings in step.trials
-        if trial_id(settings) not in drive.results and trial_id(settings) not in drive.running
-    ]
-    waiting.sort(key=work_of)
+    """Give every free worker the longest trial that waits, and take in events until the plan may have changed.
+
+    A worker that becomes free gets its next trial before what it has found is stored, which takes the disk a while.
+    """
+    begun = drive.results.keys() | drive.running.keys()
+    drive.queue = Queue(settings for settings in step.trials if trial_id(settings) not in begun)
+    mean_work = statistics.fmean(map(work_of, step.trials))
+    event: Event | None = None
     while True:
-        while not drive.stopping and not drive.time_is_up and waiting and drive.executor.free():
-            settings = waiting.pop()
-            drive.running[trial_id(settings)] = Running(settings, time.monotonic())
-            drive.executor.submit(trial_id(settings), settings)
+        while not drive.stopping and not drive.time_is_up and drive.queue and drive.executor.free():
+            _start(drive, drive.queue.pop())
+        finished = event is not None and _take_in(drive, event)
         if drive.stopping and not drive.running:
             raise _stopped(drive)
-        if drive.time_is_up and not drive.running:
+        if (finished and not drive.queue) or (drive.time_is_up and not drive.running):
             return
         touch()
         _give_up_on_the_hung(drive)
         event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
-        finished = event is not None and _take_in(drive, event)
         if time.monotonic() - drive.shown >= SECONDS_BETWEEN_UPDATES:
-            drive.progress.update(_state(drive, step, waiting))
+            drive.progress.update(_state(drive, step.stage, step.n_expected, mean_work))
             drive.shown = time.monotonic()
-        if finished and len(waiting) <= drive.executor.free():
-            return
+
+
+def _start(drive: _Drive, settings: TrialSettings) -> None:
+    drive.running[trial_id(settings)] = Running(settings, time.monotonic())
+    drive.executor.submit(trial_id(settings), settings)
 
 
 def _take_in(drive: _Drive, event: Event) -> bool:
@@ -167,8 +181,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
         )
     settings = drive.running.pop(event.key).settings
     result = event.result or failed_trial(settings, event.error or "")
-    drive.store.add_results(drive.study_id, {event.key: result})
-    drive.results[event.key] = result
+    drive.keep({event.key: result})
     drive.work_done += work_of(settings)
     if result.status == "failed":
         drive.n_failed += 1
@@ -229,7 +242,7 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
         if time.monotonic() - started > limit:
             raise ExecutorError(f"The quiet pass was ended after {limit:.0f} s; steps may hang.")
 
-    drive.progress.update(_state(drive, None, ()))
+    drive.progress.update(_state(drive, "timing"))
     try:
         drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
     except ExecutorError as error:
@@ -247,20 +260,18 @@ def _step_seconds(results: Iterable[TrialResult]) -> dict[int, float]:
     return {one.settings.batch_size: one.seconds / one.steps for one in results if one.status == "done"}
 
 
-def _state(drive: _Drive, step: Plan | None, waiting: Sequence[TrialSettings]) -> ProgressState:
-    total = len(drive.results) if step is None else max(step.n_expected, len(drive.results))
+def _state(drive: _Drive, stage: str, n_expected: int = 0, mean_work: float = 0.0) -> ProgressState:
+    done, waiting = len(drive.results), len(drive.running) + len(drive.queue)
     elapsed = time.monotonic() - drive.started
-    unplanned = total - len(drive.results) - len(drive.running) - len(waiting)
-    work_left = sum(map(work_of, waiting)) + sum(work_of(one.settings) for one in drive.running.values()) / 2
-    if step is not None:
-        work_left += max(0, unplanned) * statistics.fmean(map(work_of, step.trials))
+    work_left = drive.queue.work + sum(work_of(one.settings) for one in drive.running.values()) / 2
+    work_left += max(0, n_expected - done - waiting) * mean_work
     return ProgressState(
         study_name=drive.name,
-        stage="timing" if step is None else step.stage,
-        done=len(drive.results),
-        total=total,
+        stage=stage,
+        done=done,
+        total=max(n_expected, done),
         running=tuple(_short(one.settings) for one in drive.running.values()),
-        best=_best_so_far(drive),
+        best=drive.tally.best(),
         seconds=elapsed,
         seconds_left=elapsed * work_left / drive.work_done if drive.work_done else None,
     )
@@ -268,22 +279,6 @@ def _state(drive: _Drive, step: Plan | None, waiting: Sequence[TrialSettings]) -
 
 def _short(settings: TrialSettings) -> str:
     return f"{settings.batch_size}@{settings.learning_rate:g}"
-
-
-def _best_so_far(drive: _Drive) -> str | None:
-    current = drive.spec.current
-    compared = [
-        one
-        for one in drive.results.values()
-        if current is None or (one.settings.batch_size, one.settings.learning_rate) != dataclasses.astuple(current)
-    ]
-    by_arm = results_by_arm(drive.spec, compared, "confirm")
-    done = {arm: [one.valid_metric for one in found if one.status == "done"] for arm, found in by_arm.items()}
-    means = {arm: statistics.fmean(values) for arm, values in done.items() if values}
-    if not means:
-        return None
-    best = (max if drive.info.higher_is_better else min)(means, key=means.__getitem__)
-    return f"batch size {best}: {drive.info.metric} {means[best]:.4g}"
 
 
 def _stop(drive: _Drive, again: bool) -> None:

@@ -1,5 +1,6 @@
 """From a budget to a number of steps, and the points at which a trial is evaluated."""
 
+import functools
 import math
 
 from batchlab.records import Budget
@@ -37,6 +38,7 @@ def examples_in_steps(n_steps: int, batch_size: int, n_train: int, last_batch: s
     return epochs * n_train + rest * batch_size
 
 
+@functools.cache
 def evaluation_points(n_examples: int) -> tuple[int, ...]:
     """Return the numbers of examples at which a trial over `n_examples` is evaluated: the same for every batch size.
 
