@@ -1,22 +1,23 @@
 """From Python: run, resume or load a study; what the command does, and nothing it cannot."""
 
 import dataclasses
-import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchlab.analyze.findings import Answer, StudyFindings
 from batchlab.analyze.study import analyze_study
-from batchlab.errors import MissingPackage, StudyNotFound, UsageError
+from batchlab.errors import BatchlabError, MissingPackage, StudyNotFound, UsageError
 from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
+from batchlab.studies.asking import Asked, ask
+from batchlab.studies.executors import Executor
 from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.running import Limits
-from batchlab.studies.spec import StudyOptions, resolve_spec
+from batchlab.studies.spec import mistakes_without_workload, resolve_spec
 from batchlab.studies.store import DEFAULT_STORE, Store, open_store
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Study:
-    """A study that was run: its record as stored, and what an analysis finds in it."""
+    """A study that was run: its record as stored, what an analysis finds in it, and the address of its store."""
 
     record: StudyRecord
     findings: StudyFindings
+    store: str = ""
 
     @property
     def answer(self) -> Answer:
@@ -72,60 +74,60 @@ class Study:
 
 
 def study(
-    workload: AnyWorkload,
-    batch_sizes: Sequence[int] | None = None,
+    workload: AnyWorkload | os.PathLike[str],
+    batch_sizes: int | str | Sequence[int] | None = None,
     *,
+    spec: str | os.PathLike[str] | None = None,
     store: str | os.PathLike[str] | None = None,
     name: str | None = None,
     workers: int | None = None,
     timeout: float | None = None,
     max_minutes: float | None = None,
     progress: Progress | None = None,
-    optimizer_settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Study:
     """Run a study, or go on with it, and return it: what batch size does to this workload.
 
     Args:
         workload: a built-in name, `file.py:attribute`, `package.module:attribute`, a `Workload`, or a function that
-            returns one. A live workload reaches the worker processes by pickle; where it cannot, trials run in this
-            process.
-        batch_sizes: examples per step; by default powers of two from 8 up to 512, as far as the data reach.
+            returns one; or a spec, `file.toml`, which names it. A live workload reaches the worker processes by
+            pickle; where it cannot, trials run in this process.
+        batch_sizes: examples per step, a list or a range, "8:512"; by default powers of two from 8 up to 512, as far
+            as the data reach.
+        spec: a TOML file with options, for another workload than the one it names; what is given here wins over it.
         store: where trials are kept; `./batchlab.db` by default.
         name: a label; by default made of the workload's name and the study's id.
         workers: trials at a time; by default one a core, on a GPU one.
         timeout: seconds after which a trial is given up; by default only one that gives no sign of life is.
         max_minutes: when to begin no more trials and answer with what there is; the same call goes on later.
         progress: told how the study gets on.
-        optimizer_settings: torch's keys without `lr`, on top of the workload's own.
         options: the fields of `StudyOptions`: `lr` ("tune", "linear", "sqrt" or a number), `base_lr`,
             `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds` (or a range, `(5, 20)`: more are added
             where the answer is open), `tuning_seeds`, `seed`; `target`, a metric to reach; `optimizer`,
-            `schedule`, `warmup`, `last_batch`, `margin`, `device`, `data_dir`, `micro_batch_size`, `current`,
-            `same_batch_size`.
+            `optimizer_settings` (torch's keys without `lr`, on top of the workload's own), `schedule`, `warmup`,
+            `last_batch`, `margin`, `level`, `device`, `data_dir`, `micro_batch_size`, `current`, `same_batch_size`.
 
     Raises:
-        UsageError: an option is wrong; nothing was run.
+        UsageError: options are wrong, with a message for each; nothing was run.
         WorkloadError: the workload or its data cannot be used.
         StoreError: the store cannot be used, or another driver works on this study.
     """
-    if name == "latest":
-        raise UsageError("A study can have any name but `latest`, which means the study saved last; choose another.")
-    asked, watcher = _options(batch_sizes, optimizer_settings, options), progress or Quiet()
-    with opened_executor(workload, asked.data_dir, asked.device, workers, watcher) as (executor, info):
-        spec = resolve_spec(asked, info)
-        with _opened(store) as opened:
-            label = name or _name_of(opened, spec, info)
+    run = {"store": store, "name": name, "workers": workers, "timeout": timeout, "max_minutes": max_minutes}
+    asked, watcher = ask(workload, {"batch_sizes": batch_sizes, **options, **run}, spec), progress or Quiet()
+    with _loaded(asked, watcher) as (executor, info):
+        question = resolve_spec(asked.options, info, asked.mistakes)
+        with _opened(asked.run.store) as opened:
             return _analyzed(
                 run_study(
-                    spec,
+                    question,
                     info,
-                    name=label,
+                    name=asked.run.name or _name_of(opened, question, info),
                     store=opened,
                     executor=executor,
                     progress=watcher,
-                    limits=Limits(timeout, max_minutes),
-                )
+                    limits=Limits(asked.run.timeout, asked.run.max_minutes),
+                ),
+                opened,
             )
 
 
@@ -162,14 +164,15 @@ def resume(
                     executor=executor,
                     progress=watcher,
                     limits=Limits(timeout, max_minutes),
-                )
+                ),
+                opened,
             )
 
 
 def load_study(name: str = "latest", *, store: str | os.PathLike[str] | None = None) -> Study:
     """Return a study as far as it has come, by its name, the start of its id, or "latest"; nothing is trained."""
     with _opened(store, create=False) as opened:
-        return _analyzed(opened.study(opened.find(name)))
+        return _analyzed(opened.study(opened.find(name)), opened)
 
 
 @contextmanager
@@ -181,22 +184,20 @@ def _opened(store: str | os.PathLike[str] | None, *, create: bool = True) -> Ite
         opened.close()
 
 
-def _options(
-    batch_sizes: Sequence[int] | None, optimizer_settings: Mapping[str, Any] | None, options: Mapping[str, Any]
-) -> StudyOptions:
-    known = [field.name for field in dataclasses.fields(StudyOptions)]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(known)}."
-            raise UsageError(f"`study` has no option {name!r}; {hint}")
-    data_dir = options.get("data_dir")
-    absolute = {"data_dir": os.path.abspath(os.path.expanduser(data_dir))} if data_dir is not None else {}
-    return StudyOptions(
-        batch_sizes=None if batch_sizes is None else tuple(batch_sizes),
-        optimizer_settings=dict(optimizer_settings or {}),
-        **{**options, **absolute},
-    )
+@contextmanager
+def _loaded(asked: Asked, watcher: Progress) -> Iterator[tuple[Executor, WorkloadInfo]]:
+    """Load the workload; where that fails, what else is wrong is told with it."""
+    options = asked.options
+    with ExitStack() as stack:
+        try:
+            loading = opened_executor(asked.workload, options.data_dir, options.device, asked.run.workers, watcher)
+            opened = stack.enter_context(loading)
+        except BatchlabError as error:
+            mistakes = (*asked.mistakes, *mistakes_without_workload(options))
+            if mistakes:
+                raise UsageError(str(error), *mistakes) from error
+            raise
+        yield opened
 
 
 def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
@@ -208,5 +209,5 @@ def _name_of(store: Store, spec: StudySpec, info: WorkloadInfo) -> str:
         return f"{info.name}-{study_id[:6]}"
 
 
-def _analyzed(record: StudyRecord) -> Study:
-    return Study(record, analyze_study(record))
+def _analyzed(record: StudyRecord, store: Store) -> Study:
+    return Study(record, analyze_study(record), store.url)

@@ -15,7 +15,8 @@
     │   └── CannotTravel          a live workload cannot be sent to another process
     └── MissingPackage            an optional package is needed and not installed
 
-Messages have three parts: what was expected, what came, what to do. They are complete sentences of one line.
+Messages have three parts: what was expected, what came, what to do. They are complete sentences of one line; several
+mistakes of usage, which are told together, are one line each.
 """
 
 
@@ -24,7 +25,19 @@ class BatchlabError(Exception):
 
 
 class UsageError(BatchlabError):
-    """An argument, option or setting is wrong."""
+    """An argument, option or setting is wrong; `mistakes` has a message for each that is.
+
+    >>> print(UsageError("This is wrong; mend it.", "So is that; mend it too."))
+    2 mistakes:
+    - This is wrong; mend it.
+    - So is that; mend it too.
+    """
+
+    def __init__(self, *mistakes: str) -> None:
+        """Take one message a mistake."""
+        lines = [f"{len(mistakes)} mistakes:", *(f"- {mistake}" for mistake in mistakes)]
+        super().__init__(mistakes[0] if len(mistakes) == 1 else "\n".join(lines))
+        self.mistakes = mistakes
 
 
 class WorkloadError(BatchlabError):

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import inspect
 import io
 import json
 from pathlib import Path
@@ -11,11 +10,13 @@ import pytest
 
 import batchlab
 import findings_cases
+from batchlab.cli import study as study_command
 from batchlab.cli.main import main
-from batchlab.cli.study import KEYWORDS
+from batchlab.cli.parser import Parser
 from batchlab.errors import StudyNotFound
 from batchlab.records import to_json
-from batchlab.studies.spec import StudyOptions
+from batchlab.studies.asking import option_names
+from batchlab.studies.spec_file import spec_text
 from batchlab.studies.store import open_store
 
 FINDINGS = findings_cases.tied()
@@ -28,6 +29,7 @@ class MadeUpStudy:
     record = RECORD
     answer = FINDINGS.answer
     trials = RECORD.trials
+    store = "batchlab.db"
 
     def report(self, path):
         Path(path).write_text("<html>")
@@ -54,7 +56,7 @@ def calls(monkeypatch, tmp_path):
 
 def test_what_is_not_given_is_left_to_the_function(calls):
     assert main(["study", "digits-mlp"]) == 0
-    assert calls == [("study", ("digits-mlp",), {"optimizer_settings": {}, "store": "batchlab.db"})]
+    assert calls == [("study", ("digits-mlp",), {})]
 
 
 def test_options_reach_the_function_under_its_own_names(calls):
@@ -96,9 +98,41 @@ def test_options_reach_the_function_under_its_own_names(calls):
     ]
 
 
-def test_every_option_is_one_of_the_function():
-    taken = set(inspect.signature(batchlab.study).parameters) | {one.name for one in dataclasses.fields(StudyOptions)}
-    assert set(KEYWORDS) <= taken
+def test_every_option_of_the_command_is_one_of_the_function():
+    parser = Parser(prog="batchlab study")
+    study_command.add_options(parser)
+    own = {"help", "workload", "set", "json", "quiet", "report"}
+    assert set(vars(parser.parse_args(["digits-mlp"]))) - own <= set(option_names())
+
+
+def test_set_changes_the_study_by_its_own_keys_and_the_optimizer_by_all_others(calls, capsys):
+    line = "study mine.toml --set seeds=10 --set batch_sizes=8:64 --set momentum=0.9 --set optimizer_settings.lr=1"
+    assert main([*line.split(), "--quiet"]) == 0
+    settings = {"momentum": 0.9, "lr": 1}
+    assert calls == [("study", ("mine.toml",), {"seeds": 10, "batch_sizes": "8:64", "optimizer_settings": settings})]
+
+
+def test_a_setting_that_may_be_the_studys_or_the_optimizers_is_said_to_be_the_studys(calls, capsys):
+    assert main("study digits-mlp --set seeds=10 --set momentum=0.9".split()) == 0
+    assert capsys.readouterr().err == (
+        "--set seeds is the study's own `seeds`; an optimizer's is optimizer_settings.seeds.\n"
+    )
+
+
+def test_another_workload_is_set_for_a_spec_and_for_nothing_else(calls, capsys):
+    assert main("study mine.toml --set workload=digits-cnn --quiet".split()) == 0
+    assert calls == [("study", ("digits-cnn",), {"spec": "mine.toml"})]
+    assert main("study digits-mlp --set workload=digits-cnn".split()) == 2
+    assert capsys.readouterr().err == (
+        "batchlab: --set workload changes that of a spec, got it beside digits-mlp; keep one of the two.\n"
+    )
+
+
+def test_an_option_given_twice_is_refused(calls, capsys):
+    assert main("study digits-mlp --seeds 5 --set seeds=10".split()) == 2
+    assert capsys.readouterr().err == (
+        "batchlab: An option is given once, got `seeds` by itself and by --set; keep one of the two.\n"
+    )
 
 
 @pytest.mark.parametrize("line", ["study digits-mlp", "resume", "show"])
@@ -184,9 +218,17 @@ def test_exported_json_has_the_findings_and_the_trials(calls, tmp_path, capsys):
     )
 
 
+def test_a_question_is_exported_as_a_spec(calls, tmp_path, capsys):
+    assert main(["export", "--format", "spec", "-o", "again.toml"]) == 0
+    assert (tmp_path / "again.toml").read_text() == spec_text(RECORD)
+    assert capsys.readouterr().err.startswith(f"Spec    {tmp_path / 'again.toml'}\n")
+
+
 def test_an_unknown_format_is_wrong_usage(calls, capsys):
     assert main(["export", "--format", "xml"]) == 2
-    assert capsys.readouterr().err == "batchlab: `--format` takes csv or json, got 'xml'; write --format csv.\n"
+    assert capsys.readouterr().err == (
+        "batchlab: `--format` takes csv or json or spec, got 'xml'; write --format csv.\n"
+    )
 
 
 @pytest.fixture

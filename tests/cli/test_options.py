@@ -1,8 +1,6 @@
 import argparse
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from batchlab.cli import options
 from batchlab.errors import UsageError
@@ -12,59 +10,6 @@ def refusal(call, *arguments):
     with pytest.raises(UsageError) as caught:
         call(*arguments)
     return str(caught.value)
-
-
-@given(st.integers(0, 12), st.integers(0, 12))
-def test_a_range_means_its_powers_of_two(first, more):
-    low, high = 2**first, 2 ** (first + more)
-    assert options.parse_batch_sizes(f"{low}:{high}") == tuple(2**k for k in range(first, first + more + 1))
-
-
-@given(st.integers(1, 500), st.integers(0, 500))
-def test_a_range_keeps_all_powers_of_two_within_it_and_no_others(low, more):
-    wanted = tuple(size for size in range(low, low + more + 1) if bin(size).count("1") == 1)
-    text = f"{low}:{low + more}"
-    if wanted:
-        assert options.parse_batch_sizes(text) == wanted
-    else:
-        assert "with a power of two in it" in refusal(options.parse_batch_sizes, text)
-
-
-@given(st.lists(st.integers(1, 10**6), min_size=1, unique=True))
-def test_a_list_means_its_sizes_in_order(sizes):
-    assert options.parse_batch_sizes(",".join(map(str, sizes))) == tuple(sorted(sizes))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("8:4", "`--batch-sizes` takes a range from low to high, got '8:4'; write 4:8."),
-        ("8,16,8", "`--batch-sizes` takes each batch size once, got '8,16,8'; write 8,16."),
-        (
-            "0:8",
-            "`--batch-sizes` takes whole numbers of at least 1, got '0:8'; write 8:512 or 8,24,64, for example.",
-        ),
-        (
-            "8,-4",
-            "`--batch-sizes` takes whole numbers of at least 1, got '8,-4'; write 8:512 or 8,24,64, for example.",
-        ),
-        (
-            "5:7",
-            "`--batch-sizes` takes a range with a power of two in it, got '5:7'; write 4:8, or list the sizes, as in "
-            "5,7.",
-        ),
-        *(
-            (
-                text,
-                f"`--batch-sizes` takes a range or a list of whole numbers, got {text!r}; write 8:512 or 8,24,64, for "
-                "example.",
-            )
-            for text in ("banana", "", "8:", "8:16:32", "8,,16", "8.5", "8:512,600")
-        ),
-    ],
-)
-def test_batch_sizes_that_mean_nothing_are_refused(text, message):
-    assert refusal(options.parse_batch_sizes, text) == message
 
 
 @pytest.mark.parametrize(("text", "value"), [("tune", "tune"), ("linear", "linear"), ("sqrt", "sqrt"), ("1e-3", 1e-3)])
@@ -100,6 +45,8 @@ def test_todays_setting_in_another_form_is_refused(text):
         ("steps=3", ("steps", 3)),
         ("mode=a=b", ("mode", "a=b")),
         ("names=a,b", ("names", "a,b")),
+        ("batch_sizes=8,64", ("batch_sizes", (8, 64))),
+        ("optimizer_settings.momentum=0.9", ("optimizer_settings.momentum", 0.9)),
     ],
 )
 def test_a_setting_takes_the_type_it_looks_like(text, setting):
@@ -107,7 +54,7 @@ def test_a_setting_takes_the_type_it_looks_like(text, setting):
     assert (key, value, type(value)) == (*setting, type(setting[1]))
 
 
-@pytest.mark.parametrize("text", ["momentum", "momentum=", "=0.9", "not a name=1"])
+@pytest.mark.parametrize("text", ["momentum", "momentum=", "=0.9", "not a name=1", "schedule.kind=step"])
 def test_other_settings_are_refused(text):
     assert refusal(options.parse_setting, text) == (
         f"`--set` takes key=value, got {text!r}; write momentum=0.9, for example."

@@ -29,6 +29,16 @@ def test_an_unknown_option_is_answered_with_the_nearest_where_one_is_near(words,
     assert refusal(*words) == message
 
 
+def test_all_mistakes_of_a_command_are_told_together_in_the_order_of_its_options() -> None:
+    assert refusal("--sedes", "5", "--warmup", "often", "--batch-sizes", "8:4", "--set", "momentum") == (
+        "4 mistakes:\n"
+        "- unrecognized arguments: --sedes 5; did you mean --seeds?\n"
+        "- A range of batch sizes goes from low to high, got '8:4'; write 4:8.\n"
+        "- `--set` takes key=value, got 'momentum'; write momentum=0.9, for example.\n"
+        "- `--warmup` takes a number, got 'often'; write --warmup 0.5, for example."
+    )
+
+
 def test_the_help_says_that_a_range_means_powers_of_two() -> None:
     parser = Parser(prog="batchlab study")
     study.add_options(parser)

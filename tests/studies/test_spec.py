@@ -7,9 +7,10 @@ import pytest
 
 from batchlab.analyze.contest import FEWEST_SEEDS
 from batchlab.errors import UsageError
-from batchlab.records import Budget, Current, StudySpec, from_json, identity, to_json
+from batchlab.records import Budget, Current, Schedule, StudySpec, from_json, identity, to_json
+from batchlab.studies.option_values import FEWEST_AT_A_LOOK
 from batchlab.studies.plan import plan
-from batchlab.studies.spec import FEWEST_AT_A_LOOK, StudyOptions, default_batch_sizes, resolve_spec
+from batchlab.studies.spec import StudyOptions, default_batch_sizes, mistakes_without_workload, resolve_spec
 from simulated import INFO
 
 
@@ -56,7 +57,7 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
             {"batch_sizes": (8, 2048)},
             "A batch holds at most the 1024 training examples of simulated, got batch size 2048; use 1024 or less.",
         ),
-        ({"batch_sizes": (8, 8)}, "Each batch size is studied once, got 8, 8; remove the repeated one."),
+        ({"batch_sizes": (8, 8)}, "Each batch size is studied once, got 8, 8; write 8."),
         ({"batch_sizes": ()}, "A study needs at least one batch size, got none; give some, as in 8:512 or 8,24,64."),
         ({"epochs": 2, "steps": 100}, "A study has one budget, got epochs=2 and steps=100; keep one of them."),
         ({"epochs": 0}, "A budget is a positive number of epochs, got 0; give one above 0."),
@@ -80,7 +81,32 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
         ),
         ({"seeds": 2.5}, "`seeds` is a whole number of at least 1, got 2.5; correct it."),
         ({"base_batch_size": 0}, "`base_batch_size` is a whole number of at least 1, got 0; correct it."),
-        ({"same_batch_size": -4}, "Batch sizes are whole numbers of at least 1, got -4; remove it."),
+        ({"same_batch_size": -4}, "`same_batch_size` is a whole number of at least 1, got -4; correct it."),
+        (
+            {"batch_sizes": (8, 2048, 4096)},
+            "A batch holds at most the 1024 training examples of simulated, got batch size 2048, 4096; use 1024 or "
+            "less.",
+        ),
+        (
+            {"batch_sizes": 8.5},
+            "Batch sizes are a range or a list of whole numbers, got 8.5; write 8:512 or 8,24,64, for example.",
+        ),
+        ({"level": 95}, "The level is a probability in [0.5, 1), got 95; use 0.95."),
+        (
+            {"schedule": "step", "milestones": (0.5, 2)},
+            "The milestones of a step schedule are shares of the budget in [0, 1), got 2; write 0.5,0.75, say.",
+        ),
+        (
+            {"schedule": "step", "milestones": "0.5"},
+            "The milestones of a step schedule are shares of the budget in [0, 1), got '0.5'; write 0.5,0.75, say.",
+        ),
+        ({"factor": 0}, "The factor of a step schedule is a positive number, got 0; give one above 0."),
+        ({"device": 3}, "`device` is a text, got 3; write it in quotes."),
+        ({"epochs": True}, "A budget is a positive number of epochs, got True; give one above 0."),
+        (
+            {"optimizer_settings": "momentum=0.9"},
+            "`optimizer_settings` has a value for each name, got 'momentum=0.9'; write momentum = 0.9, say.",
+        ),
         (
             {"optimizer_settings": {"momentum": "abc"}},
             "The optimizer setting `momentum` is a number, got 'abc'; correct it.",
@@ -134,6 +160,51 @@ def test_default_sizes_leave_at_least_two_steps_an_epoch(n_train: int, sizes: tu
 )
 def test_each_mistake_has_one_clear_message(options: dict[str, Any], expected: str) -> None:
     assert message(**options) == expected
+
+
+def test_all_mistakes_are_told_together_in_the_order_of_the_options() -> None:
+    with pytest.raises(UsageError) as raised:
+        resolve_spec(
+            StudyOptions(
+                seeds=0,
+                batch_sizes=(8, 2048),
+                optimizer_settings={"momentun": 0.8, "nesterov": "perhaps"},
+                target=5,
+                epochs=2,
+                steps=9,
+            ),
+            INFO,
+            mistakes=["`study` has no option 'sedes'; did you mean 'seeds'?"],
+        )
+    assert raised.value.mistakes == (
+        "`study` has no option 'sedes'; did you mean 'seeds'?",
+        "A batch holds at most the 1024 training examples of simulated, got batch size 2048; use 1024 or less.",
+        "A study has one budget, got epochs=2 and steps=9; keep one of them.",
+        "`seeds` is a whole number of at least 1, got 0; correct it.",
+        "The optimizer sgd has no setting 'momentun'; did you mean 'momentum'?",
+        "The optimizer setting `nesterov` is true or false, got 'perhaps'; correct it.",
+        "A target of error lies between 0 and 1, got 5; give 0.05 for 5%.",
+    )
+
+
+def test_without_the_workload_only_what_is_wrong_with_any_is_told() -> None:
+    options = StudyOptions(batch_sizes=(0, 4096), target=5, seeds=0, optimizer="their_own", warmup=2)
+    assert mistakes_without_workload(options) == (
+        "Batch sizes are whole numbers of at least 1, got 0; remove it.",
+        "`seeds` is a whole number of at least 1, got 0; correct it.",
+        "Warm-up is a share of the budget in [0, 1), got 2; use 0.05, say.",
+    )
+
+
+@pytest.mark.parametrize("given", ["8:32", "8,16,32", [32, 16, 8], (8, 16, 32), numpy.array([8, 16, 32])])
+def test_batch_sizes_can_be_written_in_several_ways(given: Any) -> None:
+    assert resolve_spec(StudyOptions(batch_sizes=given), INFO).batch_sizes == (8, 16, 32)
+
+
+def test_only_a_step_schedule_has_milestones() -> None:
+    given = {"milestones": [0.8, 0.4], "factor": 0.2}
+    assert resolve_spec(StudyOptions(**given), INFO).schedule == Schedule()
+    assert resolve_spec(StudyOptions(schedule="step", **given), INFO).schedule == Schedule("step", 0.0, (0.4, 0.8), 0.2)
 
 
 @pytest.mark.parametrize("given", ["64@1e-3", " 64 @ 0.001 ", (64, 1e-3), [numpy.int64(64), "1e-3"], Current(64, 1e-3)])

@@ -1,4 +1,4 @@
-"""`batchlab export [STUDY]`: a study's trials as a table, or all of it as JSON."""
+"""`batchlab export [STUDY]`: a study's trials as a table, all of it as JSON, or its question as a spec."""
 
 import argparse
 import csv
@@ -11,17 +11,19 @@ import batchlab
 from batchlab.cli.options import add_study, check_choice, output_file
 from batchlab.cli.output import place_of, writing
 from batchlab.records import to_json
+from batchlab.studies.spec_file import spec_text
 
 if TYPE_CHECKING:
     from batchlab.api import Study
 
-FORMATS = ("csv", "json")
+FORMATS = ("csv", "json", "spec")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the study, the format and the file to write."""
     add_study(parser)
-    parser.add_argument("--format", metavar="FORMAT", default="csv", help="csv (one line a trial, the default) or json")
+    text = "csv (one line a trial, the default), json (all of it) or spec (a TOML file that asks the same again)"
+    parser.add_argument("--format", metavar="FORMAT", default="csv", help=text)
     parser.add_argument(
         "-o", "--output", type=output_file("-o"), metavar="FILE", help="the file to write (default: stdout)"
     )
@@ -31,13 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the study."""
     form = check_choice("--format", arguments.format, FORMATS)
     study = batchlab.load_study(arguments.name, store=arguments.store)
-    text = _as_csv(study) if form == "csv" else _as_json(study)
+    text = {"csv": _as_csv, "json": _as_json, "spec": _as_spec}[form](study)
     if arguments.output is None:
         sys.stdout.write(text)
     else:
         with writing(arguments.output):
             arguments.output.write_text(text, encoding="utf-8")
-        print(f"Trials  {arguments.output.absolute()}", file=sys.stderr)
+        print(f"{'Spec  ' if form == 'spec' else 'Trials'}  {arguments.output.absolute()}", file=sys.stderr)
     print(f"Store   {place_of(arguments.store)}", file=sys.stderr)
     return 0
 
@@ -56,3 +58,7 @@ def _as_csv(study: "Study") -> str:
 def _as_json(study: "Study") -> str:
     everything = {"format": "batchlab.export/1", "findings": study.findings, "trials": study.trials}
     return json.dumps(to_json(everything), allow_nan=False) + "\n"
+
+
+def _as_spec(study: "Study") -> str:
+    return spec_text(study.record)

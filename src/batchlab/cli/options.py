@@ -2,34 +2,18 @@
 
 import argparse
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from batchlab.errors import UsageError
 from batchlab.records import Setting
-from batchlab.studies.spec import read_current, read_seeds
+from batchlab.studies.option_values import read_current, read_seeds
 from batchlab.studies.store import DEFAULT_STORE
 
 BUDGETS = ("epochs", "examples", "steps")
+SETTINGS = "optimizer_settings."
 
-
-def parse_batch_sizes(text: str) -> tuple[int, ...]:
-    """Return the batch sizes that a list or a range means, in order of size; a range, the powers of two within it.
-
-    >>> parse_batch_sizes("8:100"), parse_batch_sizes("64,8,24")
-    ((8, 16, 32, 64), (8, 24, 64))
-    """
-    numbers = _whole_numbers(text)
-    if min(numbers) < 1:
-        raise UsageError(
-            f"`--batch-sizes` takes whole numbers of at least 1, got {text!r}; write 8:512 or 8,24,64, for example."
-        )
-    if ":" in text:
-        return _powers_of_two(text, *numbers)
-    if len(set(numbers)) < len(numbers):
-        once = ",".join(map(str, sorted(set(numbers))))
-        raise UsageError(f"`--batch-sizes` takes each batch size once, got {text!r}; write {once}.")
-    return tuple(sorted(numbers))
+Value = Setting | tuple[int | float, ...]
 
 
 def parse_lr(text: str) -> str | float:
@@ -74,21 +58,33 @@ def parse_seeds(text: str) -> int | tuple[int, int]:
     return first, last
 
 
-def parse_setting(text: str) -> tuple[str, Setting]:
-    """Return the name and the value of an optimizer setting.
+def parse_setting(text: str) -> tuple[str, Value]:
+    """Return the name and the value of a setting, which takes the type it looks like.
 
-    >>> parse_setting("momentum=0.9"), parse_setting("nesterov=true"), parse_setting("betas=0.9,0.95")
-    (('momentum', 0.9), ('nesterov', True), ('betas', (0.9, 0.95)))
+    >>> parse_setting("momentum=0.9"), parse_setting("nesterov=true"), parse_setting("batch_sizes=8,64")
+    (('momentum', 0.9), ('nesterov', True), ('batch_sizes', (8, 64)))
     """
     key, equals, value = text.partition("=")
-    if not (key.isidentifier() and equals and value):
+    if not (key.removeprefix(SETTINGS).isidentifier() and equals and value):
         raise UsageError(f"`--set` takes key=value, got {text!r}; write momentum=0.9, for example.")
     if value.lower() in ("true", "false"):
         return key, value.lower() == "true"
     try:
-        return key, tuple(map(float, value.split(","))) if "," in value else _number(value)
+        return key, tuple(map(_number, value.split(","))) if "," in value else _number(value)
     except ValueError:
         return key, value
+
+
+def split_settings(
+    pairs: Sequence[tuple[str, Value]], names: Sequence[str]
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Return those of the `--set` pairs that are options of the study, by the `names` of these, and the optimizer's.
+
+    >>> split_settings([("seeds", 10), ("momentum", 0.9), ("optimizer_settings.eps", 0.1)], ["seeds"])
+    ({'seeds': 10}, {'momentum': 0.9, 'eps': 0.1})
+    """
+    own = {key: value for key, value in pairs if key in names}
+    return own, {key.removeprefix(SETTINGS): value for key, value in pairs if key not in names}
 
 
 def whole(option: str) -> Callable[[str], int]:
@@ -146,10 +142,10 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
+def add_store(parser: argparse.ArgumentParser, default: str | None = DEFAULT_STORE) -> None:
     """Add the option that says where studies are kept."""
     text = f"where studies are kept: a path or sqlite:///PATH (default ./{DEFAULT_STORE})"
-    parser.add_argument("--store", metavar="URL", default=DEFAULT_STORE, help=text)
+    parser.add_argument("--store", metavar="URL", default=default, help=text)
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -178,33 +174,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the switch from text to JSON."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-
-
-def _whole_numbers(text: str) -> list[int]:
-    parts = text.split(":") if ":" in text else text.split(",")
-    try:
-        numbers = [int(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if not numbers or (":" in text and len(numbers) != 2):
-        raise UsageError(
-            f"`--batch-sizes` takes a range or a list of whole numbers, got {text!r}; write 8:512 or 8,24,64, for "
-            "example."
-        )
-    return numbers
-
-
-def _powers_of_two(text: str, low: int, high: int) -> tuple[int, ...]:
-    if low > high:
-        raise UsageError(f"`--batch-sizes` takes a range from low to high, got {text!r}; write {high}:{low}.")
-    powers = tuple(2**k for k in range(high.bit_length()) if low <= 2**k)
-    if not powers:
-        below = 1 << (low.bit_length() - 1)
-        raise UsageError(
-            f"`--batch-sizes` takes a range with a power of two in it, got {text!r}; write {below}:{2 * below}, or "
-            f"list the sizes, as in {low},{high}."
-        )
-    return powers
 
 
 def _number(text: str) -> int | float:

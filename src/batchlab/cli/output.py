@@ -26,7 +26,7 @@ def show(study: "Study", arguments: argparse.Namespace, report: Path | None = No
 
     Where the report cannot be written, that is said after the answer.
     """
-    trouble, places = None, {"Store": place_of(arguments.store)}
+    trouble, places = None, {"Store": place_of(study.store)}
     if report is not None:
         try:
             places["Report"] = str(write_report(study, report))

@@ -29,19 +29,32 @@ def stored_settings(optimizer: str, settings: dict[str, Setting]) -> Settings:
     """Return the settings in a form that does not depend on how they were written: 0, 0.0 and "0" are one question.
 
     A class or function of the user's takes settings that nobody here knows: they stay as they are.
+
+    Raises:
+        UsageError: one message a mistake.
     """
     known = OPTIMIZER_SETTINGS.get(optimizer)
-    if known is None:
-        return tuple(sorted((name, _own_setting(name, value)) for name, value in settings.items()))
-    for name in settings:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
-            raise UsageError(f"The optimizer {optimizer} has no setting {name!r}; {hint}")
-    resolved = {name: _setting(name, value, known[name]) for name, value in settings.items()}
-    if resolved.get("nesterov") and not resolved.get("momentum"):
-        raise UsageError("`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.")
-    return tuple(sorted(resolved.items()))
+    stored: dict[str, Setting] = {}
+    mistakes: list[str] = []
+    for name, value in sorted(settings.items()):
+        try:
+            stored[name] = _own_setting(name, value) if known is None else _known_setting(optimizer, name, value)
+        except UsageError as error:
+            mistakes += error.mistakes
+    if stored.get("nesterov") and not stored.get("momentum") and known is not None:
+        mistakes.append("`nesterov` needs a momentum above 0, got none; set momentum=0.9, or leave nesterov out.")
+    if mistakes:
+        raise UsageError(*mistakes)
+    return tuple(stored.items())
+
+
+def _known_setting(optimizer: str, name: str, value: Any) -> Setting:
+    known = OPTIMIZER_SETTINGS[optimizer]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}."
+        raise UsageError(f"The optimizer {optimizer} has no setting {name!r}; {hint}")
+    return _setting(name, value, known[name])
 
 
 def _setting(name: str, value: Any, kind: str) -> Setting:

@@ -1,100 +1,112 @@
 """From what a user asked to a `StudySpec` with nothing left open; all mistakes are found here, before work begins."""
 
-import math
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from batchlab.errors import UsageError
-from batchlab.records import Budget, Current, Schedule, Setting, StudySpec, WorkloadInfo
+from batchlab.records import Budget, Current, Schedule, Settings, StudySpec, WorkloadInfo
 from batchlab.studies.optimizer_settings import (
     DEFAULT_LEARNING_RATES,
     OTHER_LEARNING_RATE,
     optimizer_choices,
     stored_settings,
-    whole_number,
+)
+from batchlab.studies.option_values import (
+    count,
+    finite,
+    one_of,
+    positive,
+    read_batch_sizes,
+    read_current,
+    read_seeds,
+    share,
+    text,
 )
 
 BUDGET_KINDS = ("epochs", "examples", "steps")
 SCHEDULES = ("constant", "cosine", "step")
 LAST_BATCH = ("carry", "drop", "keep")
+LR_MODES = ("tune", "linear", "sqrt")
 DEFAULT_ARMS = 7
 # Metrics that are shares: nobody means an error of 5 when saying 5.
 SHARES = ("error", "accuracy")
-# With fewer seeds nothing is shown to be worse; that of `analyze.contest`, which a command must not import to help.
-FEWEST_AT_A_LOOK = 3
+
+Read = Callable[[Any, WorkloadInfo], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyOptions:
-    """A study as it was asked for; None means the workload's own default.
+    """A study as it was asked for, in values as a command, a file or Python gives them; None is the workload's own.
 
-    `current` is the setting in use today, "64@1e-3" or (64, 1e-3), to be compared with the best that is found.
-    `seeds` may be a range, "5..20" or (5, 20): confirmation begins with 5 and adds more where the answer is open.
-    `target` is a validation metric to reach, in its own unit: 0.05 is an error of 5%.
+    `batch_sizes` may be a range, "8:512" (its powers of two) or a list. `current` is the setting in use today,
+    "64@1e-3" or (64, 1e-3), to be compared with the best that is found. `seeds` may be a range, "5..20" or (5, 20):
+    confirmation begins with 5 and adds more where the answer is open. `target` is a validation metric to reach, in its
+    own unit: 0.05 is an error of 5%. `milestones` and `factor` are those of the schedule `step`.
     """
 
-    batch_sizes: tuple[int, ...] | None = None
-    lr: str | float = "tune"
-    base_lr: float | None = None
-    base_batch_size: int | None = None
+    batch_sizes: int | str | Sequence[int] | None = None
+    current: str | tuple[int, float] | Current | None = None
     epochs: float | None = None
     examples: float | None = None
     steps: float | None = None
+    lr: str | float = "tune"
+    base_lr: float | None = None
+    base_batch_size: int | None = None
+    seeds: int | str | tuple[int, int] = 5
+    tuning_seeds: int = 2
+    seed: int = 0
     optimizer: str | None = None
     optimizer_settings: dict[str, Any] = field(default_factory=dict)
     schedule: str = "constant"
     warmup: float = 0.0
+    milestones: Sequence[float] = Schedule().milestones
+    factor: float = Schedule().factor
     last_batch: str = "carry"
-    seeds: int | str | tuple[int, int] = 5
-    tuning_seeds: int = 2
-    seed: int = 0
+    micro_batch_size: int | None = None
+    target: float | None = None
     margin: float | None = None
+    level: float = 0.95
     device: str = "cpu"
     data_dir: str | None = None
     same_batch_size: int | None = None
-    micro_batch_size: int | None = None
-    current: str | tuple[int, float] | Current | None = None
-    target: float | None = None
 
 
-def resolve_spec(options: StudyOptions, info: WorkloadInfo) -> StudySpec:
+def resolve_spec(options: StudyOptions, info: WorkloadInfo, mistakes: Sequence[str] = ()) -> StudySpec:
     """Return the resolved question.
+
+    Args:
+        options: as asked for.
+        info: the workload, whose own choices are the defaults.
+        mistakes: those found before, to be told with those found here.
 
     Raises:
         UsageError: one message a mistake, in the order of the options.
     """
-    optimizer = _one_of("optimizer", options.optimizer or info.optimizer, optimizer_choices(info))
-    settings: dict[str, Setting] = dict(info.optimizer_settings) if optimizer == info.optimizer else {}
-    usual_lr = DEFAULT_LEARNING_RATES.get(optimizer, OTHER_LEARNING_RATE)
-    default_lr = float(settings.pop("lr", usual_lr))  # type: ignore[arg-type]
-    if "lr" in options.optimizer_settings:
-        raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
-    settings |= options.optimizer_settings
-    mode, base_lr = _learning_rate(options, default_lr)
-    seeds, max_seeds = read_seeds(options.seeds)
+    read, found = _read(options, info)
+    if mistakes or found:
+        raise UsageError(*mistakes, *found)
+    lr_mode, base_lr = read["lr"]
+    seeds, max_seeds = read["seeds"]
+    schedule = Schedule(read["schedule"], read["warmup"])
+    if schedule.kind == "step":
+        schedule = replace(schedule, milestones=read["milestones"], factor=read["factor"])
     return StudySpec(
         workload=info.reference,
-        batch_sizes=_batch_sizes(options, info),
-        budget=_budget(options, info),
-        lr_mode=mode,
+        budget=read["epochs"],
+        lr_mode=lr_mode,
         base_lr=base_lr,
-        base_batch_size=_count("base_batch_size", _or(options.base_batch_size, info.default_batch_size), 1),
-        optimizer=optimizer,
-        optimizer_settings=stored_settings(optimizer, settings),
-        schedule=_schedule(options),
-        last_batch=_one_of("last_batch", options.last_batch, LAST_BATCH),
+        schedule=schedule,
         seeds=seeds,
         max_seeds=max_seeds,
-        tuning_seeds=_count("tuning_seeds", options.tuning_seeds, 1),
-        seed=_count("seed", options.seed, 0),
-        margin=_margin(options.margin),
-        device=options.device,
-        data_dir=options.data_dir,
-        same_batch_size=_batch_size(options.same_batch_size, info) if options.same_batch_size is not None else None,
-        micro_batch_size=_micro_batch_size(options.micro_batch_size),
-        current=_current(options, info),
-        target=_target(options.target, info),
+        **{name: read[name] for name in _LIKE_THE_SPEC},
     )
+
+
+def mistakes_without_workload(options: StudyOptions) -> tuple[str, ...]:
+    """Return the mistakes that can be told when the workload cannot be loaded: those with any workload."""
+    return _read(options, replace(_ANY_WORKLOAD, optimizer=str(options.optimizer or "any")))[1]
 
 
 def default_batch_sizes(n_train: int) -> tuple[int, ...]:
@@ -107,146 +119,106 @@ def default_batch_sizes(n_train: int) -> tuple[int, ...]:
     return sizes or (1,)
 
 
-def read_current(value: Any) -> Current:
-    """Return the setting in use today, given as "64@1e-3", as (64, 1e-3) or as a `Current`.
-
-    >>> read_current("64@1e-3")
-    Current(batch_size=64, learning_rate=0.001)
-
-    Raises:
-        UsageError: it has another form, or its numbers mean nothing.
-    """
-    size, rate = _current_parts(value)
-    if size is None or rate is None:
-        raise UsageError(
-            "Today's setting is a batch size and its learning rate, 64@1e-3 or in Python also (64, 1e-3), got "
-            f"{value!r}; write it so."
-        )
-    if size < 1:
-        raise UsageError(f"Today's batch size is a whole number of at least 1, got {size}; correct it.")
-    return Current(size, _positive("Today's learning rate is a positive number", rate))
+def _read(options: StudyOptions, info: WorkloadInfo) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options that could be read, by name, and the mistakes in the others."""
+    found: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for name, read in _READERS.items():
+        try:
+            found[name] = read(options, info)
+        except UsageError as error:
+            mistakes += error.mistakes
+    return found, tuple(mistakes)
 
 
-def read_seeds(value: Any) -> tuple[int, int | None]:
-    """Return the seeds to begin with and, where more may be added, the most of them.
-
-    >>> read_seeds(5), read_seeds("5..20"), read_seeds((5, 20))
-    ((5, None), (5, 20), (5, 20))
-
-    Raises:
-        UsageError: it has another form, or its numbers mean nothing.
-    """
-    if not isinstance(value, (str, tuple, list)):
-        return _count("seeds", value, 1), None
-    numbers = [_whole_or_none(part) for part in (value.split("..") if isinstance(value, str) else value)]
-    first, last = numbers if len(numbers) == 2 else (None, None)
-    if first is None or last is None or not FEWEST_AT_A_LOOK <= first < last:
-        raise UsageError(
-            f"A range of seeds goes from {FEWEST_AT_A_LOOK} or more up to a larger number, as in 5..20, got {value!r}; "
-            "write it so, or give one number."
-        )
-    return first, last
-
-
-def _whole_or_none(value: Any) -> int | None:
-    try:
-        return int(value) if isinstance(value, str) else whole_number(value)
-    except ValueError:
-        return None
-
-
-def _current_parts(value: Any) -> tuple[int | None, float | None]:
-    """Return batch size and learning rate, None for what cannot be read."""
-    try:
-        if isinstance(value, Current):
-            return value.batch_size, value.learning_rate
-        if isinstance(value, str):
-            size, rate = value.split("@")
-            return int(size), float(rate)
-        size, rate = value
-        return whole_number(size), float(rate)
-    except (TypeError, ValueError):
-        return None, None
+def _batch_sizes(options: StudyOptions, info: WorkloadInfo) -> tuple[int, ...]:
+    asked = default_batch_sizes(info.n_train) if options.batch_sizes is None else options.batch_sizes
+    sizes = read_batch_sizes(asked)
+    # In an A/A control the sizes are only names.
+    return sizes if options.same_batch_size is not None else _fitting(sizes, info)
 
 
 def _current(options: StudyOptions, info: WorkloadInfo) -> Current | None:
     if options.current is None:
         return None
     current = read_current(options.current)
-    _batch_size(current.batch_size, info)
+    _fitting((current.batch_size,), info)
     return current
 
 
-def _batch_sizes(options: StudyOptions, info: WorkloadInfo) -> tuple[int, ...]:
-    asked = default_batch_sizes(info.n_train) if options.batch_sizes is None else tuple(options.batch_sizes)
-    # In an A/A control the sizes are only names.
-    sizes = tuple(_batch_size(size, info, is_name=options.same_batch_size is not None) for size in asked)
-    if not sizes:
-        raise UsageError("A study needs at least one batch size, got none; give some, as in 8:512 or 8,24,64.")
-    if len(set(sizes)) < len(sizes):
-        raise UsageError(f"Each batch size is studied once, got {', '.join(map(str, sizes))}; remove the repeated one.")
-    return tuple(sorted(sizes))
+def _same_batch_size(options: StudyOptions, info: WorkloadInfo) -> int | None:
+    same = options.same_batch_size
+    return None if same is None else _fitting((count("same_batch_size", same, 1),), info)[0]
 
 
-def _batch_size(size: Any, info: WorkloadInfo, *, is_name: bool = False) -> int:
-    whole = whole_number(size)
-    if whole is None or whole < 1:
-        raise UsageError(f"Batch sizes are whole numbers of at least 1, got {size!r}; remove it.")
-    if whole > info.n_train and not is_name:
+def _fitting(sizes: tuple[int, ...], info: WorkloadInfo) -> tuple[int, ...]:
+    large = [size for size in sizes if size > info.n_train]
+    if large:
         raise UsageError(
             f"A batch holds at most the {info.n_train} training {info.unit}s of {info.name}, "
-            f"got batch size {whole}; use {info.n_train} or less."
+            f"got batch size {', '.join(map(str, large))}; use {info.n_train} or less."
         )
-    return whole
+    return sizes
 
 
 def _budget(options: StudyOptions, info: WorkloadInfo) -> Budget:
     given = {kind: getattr(options, kind) for kind in BUDGET_KINDS if getattr(options, kind) is not None}
     if len(given) > 1:
-        names = " and ".join(f"{kind}={value:g}" for kind, value in given.items())
+        names = " and ".join(f"{kind}={value}" for kind, value in given.items())
         raise UsageError(f"A study has one budget, got {names}; keep one of them.")
     kind, value = next(iter(given.items()), ("epochs", info.default_epochs))
-    return Budget(kind, _positive(f"A budget is a positive number of {kind}", value))
+    return Budget(kind, positive(f"A budget is a positive number of {kind}", value))
 
 
-def _learning_rate(options: StudyOptions, default_lr: float) -> tuple[str, float]:
-    base = default_lr if options.base_lr is None else options.base_lr
-    if options.lr in ("tune", "linear", "sqrt"):
-        mode, value = str(options.lr), base
-    else:
-        try:
-            mode, value = "fixed", float(options.lr)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"A learning rate is tune, linear, sqrt or a number, got {options.lr!r}; use `tune` if in doubt."
-            ) from None
-    if mode == "fixed" and options.base_lr is not None:
+def _learning_rate(options: StudyOptions, info: WorkloadInfo) -> tuple[str, float]:
+    """Return the mode and the base learning rate."""
+    optimizer = options.optimizer or info.optimizer
+    own = dict(info.optimizer_settings).get("lr") if optimizer == info.optimizer else None
+    usual = DEFAULT_LEARNING_RATES.get(optimizer, OTHER_LEARNING_RATE) if own is None else own
+    if options.lr in LR_MODES:
+        base = usual if options.base_lr is None else options.base_lr
+        return str(options.lr), positive("A learning rate is a positive number", base)
+    value = finite(options.lr)
+    if value is None:
+        raise UsageError(
+            f"A learning rate is tune, linear, sqrt or a number, got {options.lr!r}; use `tune` if in doubt."
+        )
+    if options.base_lr is not None:
         raise UsageError(
             f"`base_lr` is for lr tune, linear and sqrt, got it beside lr={value:g}; leave one of the two out."
         )
-    return mode, _positive("A learning rate is a positive number", value)
+    return "fixed", positive("A learning rate is a positive number", value)
 
 
-def _schedule(options: StudyOptions) -> Schedule:
-    if not 0 <= options.warmup < 1:
-        raise UsageError(f"Warm-up is a share of the budget in [0, 1), got {options.warmup:g}; use 0.05, say.")
-    return Schedule(_one_of("schedule", options.schedule, SCHEDULES), float(options.warmup))
+def _optimizer(options: StudyOptions, info: WorkloadInfo) -> str:
+    return one_of("optimizer", options.optimizer or info.optimizer, optimizer_choices(info))
 
 
-def _micro_batch_size(size: int | None) -> int | None:
-    return None if size is None else _count("micro_batch_size", size, 1)
+def _optimizer_settings(options: StudyOptions, info: WorkloadInfo) -> Settings:
+    given, optimizer = options.optimizer_settings, options.optimizer or info.optimizer
+    if not isinstance(given, dict):
+        raise UsageError(f"`optimizer_settings` has a value for each name, got {given!r}; write momentum = 0.9, say.")
+    if "lr" in given:
+        raise UsageError("The learning rate is not an optimizer setting here; give it as `--lr` (in Python `lr=`).")
+    own = dict(info.optimizer_settings) if optimizer == info.optimizer else {}
+    own.pop("lr", None)
+    return stored_settings(optimizer, own | given)
 
 
-def _margin(margin: float | None) -> float | None:
-    return None if margin is None else _positive("The margin is a positive number in the metric's own unit", margin)
+def _milestones(options: StudyOptions, _: WorkloadInfo) -> tuple[float, ...]:
+    expected = "The milestones of a step schedule are shares of the budget in [0, 1)"
+    value = options.milestones
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise UsageError(f"{expected}, got {value!r}; write 0.5,0.75, say.")
+    return tuple(sorted(share(expected, one, "write 0.5,0.75, say") for one in value))
 
 
-def _target(target: Any, info: WorkloadInfo) -> float | None:
-    if target is None:
+def _target(options: StudyOptions, info: WorkloadInfo) -> float | None:
+    if options.target is None:
         return None
-    value = _finite(target)
+    value = finite(options.target)
     if value is None:
-        raise UsageError(f"A target is a finite number in the metric's own unit, got {target!r}; give one.")
+        raise UsageError(f"A target is a finite number in the metric's own unit, got {options.target!r}; give one.")
     if info.metric in SHARES and not 0 <= value <= 1:
         percent = f"{value / 100:g}" if 1 < value <= 100 else "0.05"
         advice = f"give {percent} for {100 * float(percent):g}%"
@@ -254,33 +226,48 @@ def _target(target: Any, info: WorkloadInfo) -> float | None:
     return value
 
 
-def _positive(expected: str, value: Any) -> float:
-    number = _finite(value)
-    if number is None or number <= 0:
-        raise UsageError(f"{expected}, got {value!r}; give one above 0.")
-    return number
+def _margin(options: StudyOptions, _: WorkloadInfo) -> float | None:
+    margin = options.margin
+    return None if margin is None else positive("The margin is a positive number in the metric's own unit", margin)
 
 
-def _finite(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+def _count_of(name: str, least: int) -> Read:
+    """Return the reader of a whole number, None where it is not given."""
+
+    def read(options: StudyOptions, _: WorkloadInfo) -> int | None:
+        value = getattr(options, name)
+        return None if value is None else count(name, value, least)
+
+    return read
 
 
-def _or(value: int | None, default: int) -> int:
-    return default if value is None else value
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise UsageError(f"`{name}` is {', '.join(allowed[:-1])} or {allowed[-1]}, got {value!r}; choose one of these.")
-    return value
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    whole = whole_number(value)
-    if whole is None or whole < least:
-        raise UsageError(f"`{name}` is a whole number of at least {least}, got {value!r}; correct it.")
-    return whole
+# In the order of the options; the three budgets are read together.
+_READERS: Mapping[str, Read] = {
+    "batch_sizes": _batch_sizes,
+    "current": _current,
+    "epochs": _budget,
+    "lr": _learning_rate,
+    "base_batch_size": lambda options, info: count(
+        "base_batch_size", info.default_batch_size if options.base_batch_size is None else options.base_batch_size, 1
+    ),
+    "seeds": lambda options, _: read_seeds(options.seeds),
+    "tuning_seeds": _count_of("tuning_seeds", 1),
+    "seed": _count_of("seed", 0),
+    "optimizer": _optimizer,
+    "optimizer_settings": _optimizer_settings,
+    "schedule": lambda options, _: one_of("schedule", options.schedule, SCHEDULES),
+    "warmup": lambda options, _: share("Warm-up is a share of the budget in [0, 1)", options.warmup, "use 0.05, say"),
+    "milestones": _milestones,
+    "factor": lambda options, _: positive("The factor of a step schedule is a positive number", options.factor),
+    "last_batch": lambda options, _: one_of("last_batch", options.last_batch, LAST_BATCH),
+    "micro_batch_size": _count_of("micro_batch_size", 1),
+    "target": _target,
+    "margin": _margin,
+    "level": lambda options, _: share("The level is a probability in [0.5, 1)", options.level, "use 0.95", least=0.5),
+    "device": lambda options, _: text("device", options.device),
+    "data_dir": lambda options, _: None if options.data_dir is None else text("data_dir", options.data_dir),
+    "same_batch_size": _same_batch_size,
+}
+_LIKE_THE_SPEC = {one.name for one in fields(StudySpec)} & set(_READERS) - {"seeds", "schedule"}
+# Holds any batch and judges by any metric.
+_ANY_WORKLOAD = WorkloadInfo("", "", "", sys.maxsize, 0, 0, 0, "", False, 0.0, False, "", "", (), 1, 1.0, False)

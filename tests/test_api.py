@@ -1,0 +1,52 @@
+"""What `batchlab.study` says before it trains; what it does is in the tests of its parts and of the whole."""
+
+from contextlib import contextmanager
+
+import pytest
+
+import batchlab
+from batchlab.errors import DataMissing, UsageError
+from simulated import INFO
+
+
+@pytest.fixture
+def loading(monkeypatch):
+    """Let a workload load at once, or fail with the error that is appended."""
+    errors = []
+
+    @contextmanager
+    def opened(*arguments):
+        if errors:
+            raise errors[0]
+        yield None, INFO
+
+    monkeypatch.setattr("batchlab.api.opened_executor", opened)
+    return errors
+
+
+def mistakes(**options):
+    with pytest.raises(UsageError) as caught:
+        batchlab.study("digits-mlp", **options)
+    return caught.value.mistakes
+
+
+def test_mistakes_of_every_kind_are_told_together(loading):
+    assert mistakes(sedes=4, batch_sizes=[8, 2048], workers=0) == (
+        "`study` has no option 'sedes'; did you mean 'seeds'?",
+        "`workers` is a whole number of at least 1, got 0; correct it.",
+        "A batch holds at most the 1024 training examples of simulated, got batch size 2048; use 1024 or less.",
+    )
+
+
+def test_a_workload_that_does_not_load_is_told_with_the_mistakes_in_the_options(loading):
+    loading.append(DataMissing("There are no data; get some."))
+    assert mistakes(seeds=0, batch_sizes=[8, 2048]) == (
+        "There are no data; get some.",
+        "`seeds` is a whole number of at least 1, got 0; correct it.",
+    )
+
+
+def test_a_workload_that_does_not_load_is_its_own_error_where_the_options_are_right(loading):
+    loading.append(DataMissing("There are no data; get some."))
+    with pytest.raises(DataMissing):
+        batchlab.study("digits-mlp", batch_sizes=[8, 2048])
