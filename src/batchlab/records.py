@@ -204,9 +204,16 @@ class TrialResult:
     format: str = "batchlab.trial/1"
 
 
+# Quartiles of a step time further apart than this factor are those of a busy machine.
+QUIET_SPREAD = 1.3
+
+
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """Seconds an optimizer step takes alone on the machine: median and quartiles over blocks of steps."""
+    """Seconds an optimizer step takes alone on the machine: median and quartiles over blocks of steps.
+
+    `threads` is the number that was fastest, of the `available_threads` of the machine; 0 of these is unknown.
+    """
 
     batch_size: int
     median_s: float
@@ -215,6 +222,7 @@ class StepTime:
     n_blocks: int
     threads: int
     device: str
+    available_threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

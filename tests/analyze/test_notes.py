@@ -1,7 +1,8 @@
 import dataclasses
 
+from batchlab.analyze.notes import threads_notes
 from batchlab.analyze.study import analyze_study
-from batchlab.records import StudyRecord, WorkloadInfo
+from batchlab.records import StepTime, StudyRecord, WorkloadInfo
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.store import MemoryStore
@@ -27,3 +28,20 @@ def test_training_that_waits_for_data_is_noted_once() -> None:
     noted = [note for note in analyze_study(record(waiting=0.8)).notes if note.startswith("Loading")]
     assert len(noted) == 1
     assert not any(note.startswith("Loading") for note in analyze_study(record(waiting=0.2)).notes)
+
+
+def step_time(batch_size: int, threads: int, available: int) -> StepTime:
+    """Return a step time that took so many threads of those there are."""
+    return StepTime(batch_size, 1e-3, 9e-4, 1.1e-3, 5, threads, "cpu", available)
+
+
+def test_steps_that_fewer_threads_make_faster_are_noted() -> None:
+    times = [step_time(8, 1, 8), step_time(16, 1, 8), step_time(64, 2, 8), step_time(512, 8, 8)]
+    assert threads_notes(times) == [
+        "Fewer threads than the machine's 8 make faster steps at some batch sizes, and seconds are those of the "
+        "fastest number (1 at 8 and 16; 2 at 64): a script of your own is as fast with torch.set_num_threads."
+    ]
+
+
+def test_steps_that_use_all_threads_need_no_note() -> None:
+    assert threads_notes([step_time(8, 2, 2), StepTime(16, 1e-3, 9e-4, 1.1e-3, 5, 2, "cpu")]) == []

@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 from batchlab.measure.block_timing import BLOCKS
 from batchlab.records import Budget
 from batchlab.studies.plan import trial_settings
-from batchlab.train.timing import time_steps, workload_speed
+from batchlab.train.timing import _fastest, time_steps, workload_speed
 from batchlab.workload import Workload
 from simulated import INFO, spec
 
@@ -42,3 +42,32 @@ def test_waiting_for_a_loader_is_told_from_computing() -> None:
     small, large = workload_speed(workload, settings, threads=1, at_hand=True, block_s=0.01).rows
     assert small.compute_s < small.median_s
     assert large.input_share > 0.3
+
+
+def test_a_step_is_timed_with_the_threads_that_serve_it_best() -> None:
+    served: list[int] = []
+
+    def stepper(fastest: int):
+        def steps(count: int) -> None:
+            served.append(torch.get_num_threads())
+            time.sleep(0.001 * count * (1 + (torch.get_num_threads() != fastest)))
+
+        return steps
+
+    before = torch.get_num_threads()
+    try:
+        assert _fastest([stepper(2), stepper(1)], (2, 1), 0.002) == [2, 1]
+    finally:
+        torch.set_num_threads(before)
+    assert set(served) == {1, 2}
+
+
+def test_where_threads_make_no_difference_all_are_used() -> None:
+    def steps(count: int) -> None:
+        time.sleep(0.005 * count)
+
+    before = torch.get_num_threads()
+    try:
+        assert _fastest([steps], (2, 1), 0.005) == [2]
+    finally:
+        torch.set_num_threads(before)

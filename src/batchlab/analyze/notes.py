@@ -1,6 +1,6 @@
 """What else whoever reads an answer should know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from batchlab.analyze.findings import Answer
 from batchlab.analyze.loading import loading_notes
@@ -8,8 +8,7 @@ from batchlab.analyze.looks import seed_looks
 from batchlab.analyze.power import power_notes
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.wording import say_list
-
-QUIET_SPREAD = 1.3
+from batchlab.records import QUIET_SPREAD, StepTime
 
 
 def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out: int) -> tuple[str, ...]:
@@ -67,4 +66,20 @@ def _time_notes(study: Prepared, others: Mapping[str, Answer | None]) -> list[st
             f"Step times varied by up to a factor of {spread:.2g} between quartiles: something else used the machine "
             "while they were measured, and seconds are unsure."
         )
-    return notes
+    return [*notes, *threads_notes(study.record.step_times)]
+
+
+def threads_notes(step_times: Sequence[StepTime]) -> list[str]:
+    """Return at which batch sizes steps are faster with fewer threads than there are, and were timed so."""
+    fewer = [one for one in step_times if one.threads < one.available_threads]
+    if not fewer:
+        return []
+    sizes = {
+        count: say_list([one.batch_size for one in fewer if one.threads == count])
+        for count in dict.fromkeys(one.threads for one in fewer)
+    }
+    said = "; ".join(f"{count} at {places}" for count, places in sizes.items())
+    return [
+        f"Fewer threads than the machine's {fewer[0].available_threads} make faster steps at some batch sizes, and "
+        f"seconds are those of the fastest number ({said}): a script of your own is as fast with torch.set_num_threads."
+    ]

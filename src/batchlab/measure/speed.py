@@ -19,6 +19,7 @@ from batchlab.measure.block_timing import (
 )
 from batchlab.measure.kept_states import kept_states
 from batchlab.numerics.step_time import StepTimeModel, fit_step_time
+from batchlab.records import QUIET_SPREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,11 @@ class StepSpeed:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Step times by batch size. The flag `drift` says that steps grew slower or faster meanwhile, twice over."""
+    """Step times by batch size.
+
+    The flag `drift` says that steps grew slower or faster meanwhile, each time they were timed; `busy` that something
+    else used the machine.
+    """
 
     rows: tuple[StepSpeed, ...]
     flags: tuple[str, ...] = ()
@@ -107,7 +112,7 @@ def speed_of(batch_sizes: Sequence[int], times: BlockTimes) -> Speed:
     compute: Sequence[float | None] = [statistics.median(one) for one in times.seconds[n:]] or [None] * n
     return Speed(
         tuple(_row(*row) for row in zip(batch_sizes, times.seconds[:n], compute, strict=True)),
-        () if times.steady else ("drift",),
+        (*(() if times.steady else ("drift",)), *(() if times.spread <= QUIET_SPREAD else ("busy",))),
     )
 
 

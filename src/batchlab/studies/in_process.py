@@ -9,6 +9,7 @@ from batchlab.records import StepTime, TrialSettings, WorkloadInfo
 from batchlab.studies.executors import Event
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
+from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload
@@ -49,5 +50,5 @@ class InProcessExecutor:
             return Event(key, error=traceback.format_exc())
 
     def time_steps(self, settings: Sequence[TrialSettings], on_wait: Callable[[], None]) -> tuple[StepTime, ...]:
-        """Return step times, measured here with the threads torch has here."""
-        return time_steps(self._workload, settings, threads=torch.get_num_threads())
+        """Return step times, measured here with at most the threads that torch has here."""
+        return time_steps(self._workload, settings, threads=thread_counts(torch.get_num_threads()))

@@ -28,6 +28,7 @@ from batchlab.errors import BatchlabError, CannotTravel
 from batchlab.studies.executors import WorkloadSource, available_cores
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
+from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload, load_workload
@@ -101,7 +102,8 @@ def _trial(state: _State, key: str, settings: Any) -> None:
 
 def _time(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
-    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=available_cores())))
+    threads = thread_counts(available_cores())
+    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=threads)))
 
 
 def load_source(source: WorkloadSource) -> Workload:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -19,10 +20,13 @@ from batchlab.workload import Workload
 from batchlab.workloads.datasets import is_arrays
 
 ENDLESS = 1 << 62
+# To choose a number of threads takes less than to time a step: few blocks, and short ones.
+BLOCKS_TRIED, TRIED_SHARE = 3, 0.25
+CLEARLY = 0.02
 
 
 def time_steps(
-    workload: Workload, settings: Sequence[TrialSettings], *, threads: int, block_s: float = BLOCK_S
+    workload: Workload, settings: Sequence[TrialSettings], *, threads: int | Sequence[int], block_s: float = BLOCK_S
 ) -> tuple[StepTime, ...]:
     """Return the step time of each of `settings`, with nothing else running: the seconds that answers speak of.
 
@@ -32,13 +36,15 @@ def time_steps(
     Args:
         workload: what is trained.
         settings: one trial's settings a batch size, alike in seed and device.
-        threads: torch's threads while timing; restored at the end.
+        threads: torch's threads while timing, or numbers to choose from at each batch size: the first one unless
+            another is clearly faster. Torch's own number is restored at the end.
         block_s: seconds of a block of steps, at least.
     """
-    speed = workload_speed(workload, settings, threads=threads, block_s=block_s)
+    speed, used = _timed(workload, settings, threads, block_s, at_hand=False)
+    most = threads if isinstance(threads, int) else max(threads)
     return tuple(
-        StepTime(row.batch_size, row.median_s, row.low_s, row.high_s, len(row.blocks_s), threads, one.device)
-        for row, one in zip(speed.rows, settings, strict=True)
+        StepTime(row.batch_size, row.median_s, row.low_s, row.high_s, len(row.blocks_s), count, one.device, most)
+        for row, count, one in zip(speed.rows, used, settings, strict=True)
     )
 
 
@@ -46,7 +52,7 @@ def workload_speed(
     workload: Workload,
     settings: Sequence[TrialSettings],
     *,
-    threads: int,
+    threads: int | Sequence[int],
     at_hand: bool = False,
     block_s: float = BLOCK_S,
 ) -> Speed:
@@ -55,21 +61,57 @@ def workload_speed(
     Args:
         workload: what is trained.
         settings: one trial's settings a batch size, alike in seed and device.
-        threads: torch's threads while timing; restored at the end.
+        threads: torch's threads while timing, or numbers to choose from at each batch size: the first one unless
+            another is clearly faster. Torch's own number is restored at the end.
         at_hand: steps of a dataset are timed with a batch at hand as well, to tell waiting for data from computing.
         block_s: seconds of a block of steps, at least.
     """
+    return _timed(workload, settings, threads, block_s, at_hand=at_hand)[0]
+
+
+def _timed(
+    workload: Workload,
+    settings: Sequence[TrialSettings],
+    threads: int | Sequence[int],
+    block_s: float,
+    *,
+    at_hand: bool,
+) -> tuple[Speed, list[int]]:
+    """Return the speed of the steps, and the number of threads that each batch size was fastest with."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     splits = workload.splits(derive_seed(settings[0].base_seed, "data", settings[0].seed))
     train = on_device(splits.train, settings[0].device)
     try:
         steppers = [_stepper(workload, train, one) for one in settings]
+        counts = (threads,) if isinstance(threads, int) else threads
+        used = _fastest(steppers, counts, TRIED_SHARE * block_s)
         if at_hand and not is_arrays(train):
             steppers += [_stepper(workload, train, one, _read_once) for one in settings]
-        return speed_of([one.batch_size for one in settings], time_blocks(steppers, block_s=block_s))
+        served = [_served_by(count, step) for count, step in zip(itertools.cycle(used), steppers, strict=False)]
+        return speed_of([one.batch_size for one in settings], time_blocks(served, block_s=block_s)), used
     finally:
         torch.set_num_threads(before)
+
+
+def _fastest(steppers: Sequence[Steps], counts: Sequence[int], block_s: float) -> list[int]:
+    """Return which of these numbers of threads serves each stepper best; the first unless another is clearly faster."""
+    if len(counts) == 1:
+        return [counts[0]] * len(steppers)
+    pairs = [_served_by(count, step) for step in steppers for count in counts]
+    times = time_blocks(pairs, n_blocks=BLOCKS_TRIED, block_s=block_s)
+    medians = numpy.median(times.seconds, axis=1).reshape(len(steppers), len(counts))
+    medians[:, 0] *= 1 - CLEARLY
+    return [counts[index] for index in medians.argmin(axis=1)]
+
+
+def _served_by(threads: int, step: Steps) -> Steps:
+    """Return the stepper, run by so many threads."""
+
+    def steps(count: int) -> None:
+        torch.set_num_threads(threads)
+        step(count)
+
+    return steps
 
 
 def _stepper(
