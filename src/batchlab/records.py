@@ -113,6 +113,10 @@ class StudySpec:
     format: str = "batchlab.spec/1"
 
 
+# At how many evaluations in a row a trial must be at a target to have reached it: one alone may be luck.
+HELD = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """When a trial may end before its steps are done; its status is then stopped: censored, not failed.
@@ -124,7 +128,7 @@ class Stop:
     target: float | None = None
     higher_is_better: bool = False
     most_examples: int | None = None
-    held: int = 2
+    held: int = HELD
 
 
 @dataclass(frozen=True, slots=True)

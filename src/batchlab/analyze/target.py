@@ -8,7 +8,7 @@ from batchlab.analyze.geometric import geometric_estimate
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.target_findings import TargetRun
 from batchlab.numerics.crossings import first_crossing
-from batchlab.records import TrialResult
+from batchlab.records import HELD, TrialResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,9 @@ NO_TARGET = Reach(None, None, None, None, ())
 def runs_to_target(study: Prepared) -> dict[int, tuple[TargetRun, ...]]:
     """Return when each confirmed trial reached the study's target, by arm; nothing without a target.
 
-    Curves are taken as they were evaluated. Some 17 evaluations are too few to smooth: a running mean over
-    neighboring ones moved the critical batch size of simulated studies by 2 to 17% and left its scatter as it was.
-    Without, the limits of the crossing, the evaluations around it, gave .95 to .97 coverage in 200 studies each, with
-    noise of up to a sixth of the target; .93 with a third. Evaluations lie at the same numbers of examples at every
-    batch size where the budget is one of examples or epochs.
+    Curves are taken as they were evaluated, at examples that grow by 19% or less often (`points_toward_target`), and
+    the target counts as reached where it is held at two evaluations in a row. Evaluations lie at the same numbers of
+    examples at every batch size where the budget is one of examples or epochs.
     """
     target = study.record.spec.target
     if target is None:
@@ -79,7 +77,7 @@ def examples_per_step(trials: Sequence[TrialResult]) -> float:
 
 def _run(size: int, trial: TrialResult, target: float, higher_is_better: bool) -> TargetRun:
     curve = trial.curve
-    crossing = first_crossing(curve.steps, curve.valid_metric, target, higher_is_better=higher_is_better)
+    crossing = first_crossing(curve.steps, curve.valid_metric, target, higher_is_better=higher_is_better, held=HELD)
     status = "diverged" if trial.status == "diverged" and crossing.point is None else crossing.status
     return TargetRun(size, trial.settings.seed, status, crossing.low, crossing.high, crossing.point)
 

@@ -1,20 +1,17 @@
 """What a study does next: a pure function of its question and of the results so far."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, response_of
 from batchlab.analyze.looks import course_of
-from batchlab.records import Current, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.records import Current, StudySpec, TrialResult, TrialSettings, WorkloadInfo
 from batchlab.studies.search import learning_rate_at, octaves_wanted
-from batchlab.train.budgets import evaluation_points, steps_in_budget
+from batchlab.studies.trials import trial_id, trial_settings
 
 Results = Mapping[str, TrialResult]
-
-trial_id = functools.lru_cache(maxsize=100_000)(identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,37 +73,6 @@ def _confirming(
     course = course_of(spec, info, rates, known)
     n_seeds = dict.fromkeys(rates, spec.seeds) if course is None else course.n_seeds
     return [settings for arm in rates for settings in settings_of(arm, n_seeds[arm])]
-
-
-def trial_settings(
-    spec: StudySpec, info: WorkloadInfo, arm: int, learning_rate: float, seed: int, purpose: str
-) -> TrialSettings:
-    """Return the settings of one trial of the arm.
-
-    Where all of a batch goes through the model at once the micro-batch size has no part in what the trial is.
-    """
-    batch_size = spec.same_batch_size or arm
-    is_split = spec.micro_batch_size is not None and spec.micro_batch_size < batch_size
-    n_steps = steps_in_budget(spec.budget, batch_size, info.n_train, spec.last_batch)
-    examples = {"epochs": spec.budget.value * info.n_train, "examples": spec.budget.value}
-    return TrialSettings(
-        workload=info.name,
-        fingerprint=info.fingerprint,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        n_steps=n_steps,
-        optimizer=spec.optimizer,
-        optimizer_settings=spec.optimizer_settings,
-        schedule=spec.schedule,
-        last_batch=spec.last_batch,
-        evaluate_at=evaluation_points(round(examples.get(spec.budget.kind, n_steps * batch_size))),
-        base_seed=spec.seed,
-        seed=seed,
-        replica=0 if spec.same_batch_size is None else spec.batch_sizes.index(arm) + 1,
-        purpose=purpose,
-        device=spec.device,
-        micro_batch_size=spec.micro_batch_size if is_split else None,
-    )
 
 
 def timed_settings(spec: StudySpec, info: WorkloadInfo) -> tuple[TrialSettings, ...]:

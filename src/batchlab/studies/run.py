@@ -11,12 +11,13 @@ from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
 from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.executors import Event, Executor
-from batchlab.studies.plan import Plan, plan, timed_settings, trial_id
+from batchlab.studies.plan import Plan, plan, timed_settings
 from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import Store
 from batchlab.studies.tally import Queue, Tally
+from batchlab.studies.trials import trial_id
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
