@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, resume, study
+    from batchlab.measure.host_memory import find_max_batch_size_on_host
     from batchlab.measure.max_batch_size import find_max_batch_size
     from batchlab.measure.speed import measure_speed
     from batchlab.numerics.comparisons import indifference_set
@@ -33,6 +34,7 @@ __all__ = [
     "best_time_batch_size",
     "estimate_noise_scale",
     "find_max_batch_size",
+    "find_max_batch_size_on_host",
     "fit_lr_response",
     "fit_tradeoff",
     "indifference_set",
@@ -54,6 +56,7 @@ _PLACES = {
     "best_time_batch_size": "batchlab.numerics.time_to_target",
     "estimate_noise_scale": "batchlab.numerics.noise_scale",
     "find_max_batch_size": "batchlab.measure.max_batch_size",
+    "find_max_batch_size_on_host": "batchlab.measure.host_memory",
     "fit_lr_response": "batchlab.numerics.lr_response",
     "fit_tradeoff": "batchlab.numerics.tradeoff",
     "indifference_set": "batchlab.numerics.comparisons",

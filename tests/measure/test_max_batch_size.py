@@ -1,4 +1,5 @@
 import bisect
+import gc
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,12 @@ class FakeDevice:
     def largest(self) -> int:
         """Return the true answer; memory grows with the batch size, but for the noise."""
         return bisect.bisect_right(range(1, 10_000), self.limit, key=self.memory)
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_collect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake devices hold no memory, and going through all objects takes longer than the search."""
+    monkeypatch.setattr(gc, "collect", lambda: 0)
 
 
 def noisy(b: int) -> float:
@@ -63,10 +70,31 @@ def test_an_affine_device_needs_at_most_five_attempts() -> None:
         assert (found.batch_size, len(found.attempts) <= 5) == (1500, True)
 
 
+def test_any_affine_device_needs_at_most_five_attempts_wherever_the_search_begins() -> None:
+    # 200 devices, fixed beforehand; on some not one example fits.
+    generator = random.Random(0)
+    for _ in range(200):
+        base, slope = generator.uniform(100, 5500), 10 ** generator.uniform(-1, 3)
+        device = FakeDevice(lambda b, base=base, slope=slope: base + slope * b)
+        low = generator.choice([1, 8, 32, 256, 1024])
+        found = find_max_batch_size(device.run, low, peak_memory=lambda d=device: d.peak, limit=5000)
+        true = max(0, int((5000 - base) / slope))
+        assert 0.95 * true - 1 <= found.batch_size <= true
+        assert len(found.attempts) <= 5
+
+
+def test_what_ran_beyond_the_limit_tells_how_much_smaller_to_go() -> None:
+    # The device has 6 % more than may be used.
+    device = FakeDevice(DEVICES["affine"], limit=5300)
+    found = find_max_batch_size(device.run, 780, peak_memory=lambda: device.peak, limit=5000)
+    assert device.ran == [780, 1560, 1500]
+    assert (found.batch_size, found.attempts[1].fits, found.attempts[1].peak) == (1500, False, 5180)
+
+
 def test_nothing_fits() -> None:
     device = FakeDevice(lambda b: 6000.0 + b)
     found = find_max_batch_size(device.run, 8, peak_memory=lambda: device.peak, limit=5000)
-    assert (found.batch_size, found.limited_by, device.ran) == (0, "memory", [8, 4, 2, 1])
+    assert (found.batch_size, found.limited_by, device.ran) == (0, "memory", [8, 1])
 
 
 def test_random_devices_with_jumps_are_searched_to_the_end() -> None:

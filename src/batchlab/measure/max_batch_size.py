@@ -1,20 +1,22 @@
 """The largest batch size that fits, in few attempts, each of which is really run."""
 
-import copy
-import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
-from batchlab.measure.out_of_memory import is_out_of_memory
+from batchlab.measure.device_memory import MemoryGauge, cuda_gauge
+from batchlab.measure.kept_states import kept_states
+from batchlab.measure.out_of_memory import is_out_of_memory, release_memory
 
 MOST_ATTEMPTS = 12
 GROWTH = 4
+# A failed start says nothing of the slope: two small sizes find it sooner than many halves.
+RETREAT = 8
 # A slope measured at tiny sizes says little: at less than this share of the limit it is not believed to be the end.
 BELIEVED_SHARE = 0.8
+FULL_SHARE = 0.95
+ATTEMPTS_OF_A_LINE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class _Search:
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
-    def peaks(self) -> list[tuple[int, float]]:
-        """Return size and peak of the runs that fitted, by size."""
-        return sorted((one.batch_size, one.peak) for one in self.attempts if one.fits and one.peak is not None)
+    def peaks(self) -> dict[int, float]:
+        """Return the peaks that are known, by size."""
+        return {one.batch_size: one.peak for one in self.attempts if one.peak is not None}
 
 
 def find_max_batch_size(
@@ -75,33 +77,36 @@ def find_max_batch_size(
 
     Args:
         run_step: makes two or more full optimizer steps at a batch size (the optimizer's state exists only after the
-            first), with the longest examples where they differ; raises MemoryError, torch.OutOfMemoryError or a
-            RuntimeError that says "out of memory" where it does not fit.
+            first), with the longest examples where they differ (`longest_first`); raises MemoryError,
+            torch.OutOfMemoryError or a RuntimeError that says "out of memory" where it does not fit.
         low: the size to begin with.
         high: the largest size to try.
-        peak_memory: the peak of the last run, in the unit of `limit`; without it sizes are found by trial alone.
+        peak_memory: the peak of the last run, in the unit of `limit`. Without either, a GPU that is in use is watched
+            by the statistics of torch's allocator; else sizes are found by trial alone.
         limit: the memory that may be used, a reserve for fragmentation already taken off.
         n_examples: how many examples there are.
-        keep: objects with `state_dict` and `load_state_dict`, as model and optimizer, that are left as they were found;
-            torch's random state is in any case.
+        keep: models, optimizers, loaders, as in `kept_states`, that are left as they were found; the global random
+            states are in any case.
 
     Raises:
         ValueError: `low` or `high` is below 1, or a limit is given that nothing can be compared with.
+
+    >>> memory = {}
+    >>> def run_step(batch_size): memory["peak"] = 500 + 3 * batch_size
+    >>> found = find_max_batch_size(run_step, peak_memory=lambda: memory["peak"], limit=5000)
+    >>> found.batch_size, len(found.attempts), found.limited_by
+    (1500, 3, 'memory')
     """
     if low < 1 or (high is not None and high < 1):
         raise ValueError(f"Batch sizes are at least 1, got low={low} and high={high}; begin with 1.")
     if limit is not None and peak_memory is None:
         raise ValueError("A `limit` is compared with `peak_memory()`, which is missing; pass both or neither.")
-    usable = math.inf if limit is None else limit
+    gauge = cuda_gauge() if peak_memory is None else MemoryGauge(_nothing, peak_memory, limit or math.inf)
     cap = min(math.inf if high is None else high, math.inf if n_examples is None else n_examples)
-    states = [copy.deepcopy(one.state_dict()) for one in keep]
-    search = _Search(lambda size: _attempt(run_step, size, peak_memory, usable), cap, usable)
-    with torch.random.fork_rng():
-        try:
-            _search(search, int(min(low, cap)))
-        finally:
-            for one, state in zip(keep, states, strict=True):
-                one.load_state_dict(state)
+    usable = math.inf if gauge is None else gauge.limit
+    search = _Search(lambda size: _attempt(run_step, size, gauge), cap, usable)
+    with kept_states(keep):
+        _search(search, int(min(low, cap)))
     return MaxBatchSize(search.good, tuple(search.attempts), _limited_by(search, high, n_examples))
 
 
@@ -110,9 +115,11 @@ def _search(search: _Search, first: int) -> None:
     while not _run(search, size):
         if size == 1:
             return
-        size //= 2
-    if search.bad == math.inf and 2 * size <= search.cap:
+        size = size // RETREAT if size == first and size >= RETREAT else 1
+    if 2 * size < min(search.bad, search.cap + 1):
         _run(search, 2 * size)
+    if search.good > 1 and len(search.peaks) == 1 and search.bad < math.inf:
+        _run(search, search.good // 2)
     while (
         len(search.attempts) < MOST_ATTEMPTS
         and search.good < search.cap
@@ -127,22 +134,37 @@ def _search(search: _Search, first: int) -> None:
 
 def _next_size(search: _Search) -> int | None:
     """Return the size to run next, None where the largest that fitted is as good as the end."""
-    good, bad, peaks = search.good, search.bad, search.peaks
+    good, bad, slope = search.good, search.bad, _slope(search)
     size = float(GROWTH * good)
-    if len(peaks) > 1 and math.isfinite(search.limit):
-        (below, lower), (above, upper) = peaks[-2:]
-        slope = (upper - lower) / (above - below)
+    if slope is not None:
+        peak = search.peaks[good]
         if slope > 0:
-            size = good + math.floor((search.limit - upper) / slope + 1e-9)
+            size = good + math.floor((search.limit - peak) / slope + 1e-9)
         if size <= 1.02 * good:
-            if upper >= BELIEVED_SHARE * search.limit:
+            full = peak / search.limit
+            if full >= FULL_SHARE or (full >= BELIEVED_SHARE and len(search.attempts) >= ATTEMPTS_OF_A_LINE):
                 return None
-            size = 2 * good
-    if math.isfinite(bad):
+            # Across a jump in memory a line is too steep: look a little further, or twice as far.
+            size = 1.05 * good if full >= BELIEVED_SHARE else 2 * good
+    # A line is believed until it has misled twice, after once with a margin.
+    if math.isfinite(bad) and (slope is None or search.misses):
         middle = math.floor(math.sqrt(good * bad)) if bad > 2 * good else (good + bad) // 2
-        trusting = search.misses == 1 and len(peaks) > 1
-        size = min(size, max(middle, math.floor(0.9 * bad)) if trusting else middle)
+        once = slope is not None and search.misses == 1
+        size = min(size, max(middle, math.floor(0.9 * bad)) if once else middle)
     return int(min(max(size, good + 1), bad - 1, search.cap))
+
+
+def _slope(search: _Search) -> float | None:
+    """Return the memory an example takes next to the largest size that fitted; None where that is not known.
+
+    A size above it may have a peak too: one that ran, but took more than the limit.
+    """
+    good, peaks = search.good, search.peaks
+    others = [size for size in peaks if size != good]
+    if good not in peaks or not others or math.isinf(search.limit):
+        return None
+    nearest = min((size for size in others if size > good), default=None) or max(others)
+    return (peaks[nearest] - peaks[good]) / (nearest - good)
 
 
 def _run(search: _Search, size: int) -> bool:
@@ -155,10 +177,10 @@ def _run(search: _Search, size: int) -> bool:
     return found.fits
 
 
-def _attempt(
-    run_step: Callable[[int], object], size: int, peak_memory: Callable[[], float] | None, usable: float
-) -> Attempt:
+def _attempt(run_step: Callable[[int], object], size: int, gauge: MemoryGauge | None) -> Attempt:
     """Run a size; the exception is left behind before anything else, as its traceback holds the tensors."""
+    if gauge is not None:
+        gauge.reset()
     try:
         run_step(size)
         fits = True
@@ -167,12 +189,16 @@ def _attempt(
             raise
         fits = False
     if not fits:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
         return Attempt(size, False, None)
-    peak = None if peak_memory is None else float(peak_memory())
-    return Attempt(size, peak is None or peak <= usable, peak)
+    if gauge is None:
+        return Attempt(size, True, None)
+    peak = gauge.peak()
+    return Attempt(size, peak <= gauge.limit, peak)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _limited_by(search: _Search, high: int | None, n_examples: int | None) -> str:

@@ -1,9 +1,19 @@
-"""Telling a lack of memory from other failures."""
+"""Telling a lack of memory from other failures, and giving back what such a failure leaves behind."""
+
+import gc
 
 import torch
 
 # What torch says on a GPU, what its allocator says on a CPU, and what drivers and libraries say.
-PHRASES = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+PHRASES = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "_status_alloc_failed",
+    "could not create a memory object",
+    "std::bad_alloc",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -15,3 +25,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in PHRASES)
+
+
+def release_memory() -> None:
+    """Give back what nobody refers to anymore, and the blocks that torch keeps on a GPU.
+
+    To be called outside the `except` block: until it is left, the exception's traceback holds the tensors.
+    """
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
