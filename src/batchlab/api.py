@@ -12,6 +12,7 @@ from batchlab.analyze.study import analyze_study
 from batchlab.errors import BatchlabError, MissingPackage, StudyNotFound, UsageError
 from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
 from batchlab.studies.asking import Asked, ask
+from batchlab.studies.device_names import device_kind
 from batchlab.studies.executors import Executor
 from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
 from batchlab.studies.progress import Progress, Quiet
@@ -137,6 +138,7 @@ def resume(
     workload: AnyWorkload | None = None,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    device: str | None = None,
     timeout: float | None = None,
     max_minutes: float | None = None,
     progress: Progress | None = None,
@@ -144,7 +146,7 @@ def resume(
     """Go on with a study of the store, by its name, the start of its id, or "latest"; finished ones come back at once.
 
     `workload` is needed where the study's was a Python object, and where the study was run on another machine: a file
-    that a store names is not run unless it is named again here.
+    that a store names is not run unless it is named again here. `device` says on which GPUs a study of GPUs goes on.
 
     Raises:
         StudyNotFound: no study, or more than one, answers to the name.
@@ -154,7 +156,13 @@ def resume(
     with _opened(store, create=False) as opened:
         record = opened.study(opened.find(name))
         spec, source = record.spec, workload if workload is not None else trusted_reference(record)
-        with opened_executor(source, spec.data_dir, spec.device, workers, watcher) as (executor, info):
+        place = device or spec.device
+        if device_kind(place) != device_kind(spec.device):
+            raise UsageError(
+                f"A study stays on its kind of device, and {record.name} is one of {device_kind(spec.device)}, got "
+                f"{place}; name devices of that kind, or start another study."
+            )
+        with opened_executor(source, spec.data_dir, place, workers, watcher) as (executor, info):
             return _analyzed(
                 run_study(
                     spec,

@@ -13,7 +13,8 @@ from torch import nn
 import batchlab
 from batchlab.errors import ExecutorError, UsageError, WorkloadError
 from batchlab.studies import opening
-from batchlab.studies.executors import LocalExecutor, WorkloadSource
+from batchlab.studies.executors import WorkloadSource
+from batchlab.studies.local_executor import LocalExecutor
 from batchlab.studies.output import MOST_SHOWN, Relay, Tail
 from batchlab.studies.plan import trial_settings
 from batchlab.studies.progress import ProgressState

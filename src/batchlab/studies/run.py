@@ -4,15 +4,16 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
 from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.executors import Event, Executor
-from batchlab.studies.plan import Plan, plan, timed_settings
+from batchlab.studies.plan import Plan, plan
 from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
+from batchlab.studies.quiet_pass import to_time
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import Store
@@ -87,14 +88,16 @@ def run_study(
     study_id = identity(spec)
     before = _known(store, study_id)
     if before is None:
-        store.save_study(study_id, name, spec, info)
+        store.save_study(study_id, name, spec, dataclasses.replace(info, threads=0))
     drive = _Drive(spec, info, store, executor, progress, study_id, name, limits)
     with store.claim(study_id) as touch, first_ctrl_c(lambda again: _stop(drive, again)):
         if before is not None and before.info.fingerprint != info.fingerprint:
             progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
             store.save_step_times(study_id, ())
-        store.save_study(study_id, name, spec, info)
+            before = None
         try:
+            _settle(drive, before.info.threads if before else 0, touch)
+            store.save_study(study_id, name, spec, drive.info)
             stage = ""
             while not (step := _next_plan(drive)).complete and not drive.time_is_up:
                 if (stage, step.stage) == ("tuning", "confirming"):
@@ -111,6 +114,36 @@ def run_study(
         finally:
             store.add_seconds(study_id, time.monotonic() - drive.started)
     return store.study(study_id)
+
+
+def _settle(drive: _Drive, threads: int, touch: Callable[[], None]) -> None:
+    """Make the executor ready, and fix how many threads each trial has: for the life of a study, if it is not yet."""
+    drive.info = dataclasses.replace(drive.info, threads=threads)
+    step = _next_plan(drive) if threads else plan(drive.spec, drive.info, {})
+    trials = [settings for settings in step.trials if trial_id(settings) not in drive.results]
+    if step.complete or drive.time_is_up or not trials:
+        return
+    found = drive.executor.settle(trials, threads or None, _while_waiting(drive, touch))
+    if not threads:
+        drive.info = dataclasses.replace(drive.info, threads=found)
+    if drive.info.threads > 1:
+        drive.progress.notice(
+            f"Each trial has {drive.info.threads} threads: so the study is faster, or fits in memory."
+        )
+
+
+def _while_waiting(drive: _Drive, touch: Callable[[], None], limit_s: float = math.inf) -> Callable[[], None]:
+    """Return what to do several times a second while the executor is busy with something that is no trial."""
+    started = time.monotonic()
+
+    def on_wait() -> None:
+        touch()
+        if drive.stopping:
+            raise _stopped(drive)
+        if time.monotonic() - started > limit_s:
+            raise ExecutorError(f"The quiet pass was ended after {limit_s:.0f} s; steps may hang.")
+
+    return on_wait
 
 
 def _say_what_can_be_told_apart(drive: _Drive) -> None:
@@ -224,41 +257,17 @@ def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
 
     A failure costs the seconds in the answer and nothing else.
     """
-    trial_step_s = _step_seconds(drive.results.values())
-    settings = [
-        dataclasses.replace(one, micro_batch_size=_micro_batch_size(drive, one.batch_size))
-        for one in timed_settings(drive.spec, drive.info)
-        if one.batch_size in trial_step_s
-    ]
+    settings, together_s = to_time(drive.spec, drive.info, drive.results.values())
     timed = {one.batch_size for one in drive.store.outline(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
-    limit = drive.limits.trial_s or LEAST_TIMING_S + MOST_STEPS_TIMED * sum(trial_step_s.values())
-    started = time.monotonic()
-
-    def on_wait() -> None:
-        touch()
-        if drive.stopping:
-            raise _stopped(drive)
-        if time.monotonic() - started > limit:
-            raise ExecutorError(f"The quiet pass was ended after {limit:.0f} s; steps may hang.")
-
+    limit = drive.limits.trial_s or LEAST_TIMING_S + MOST_STEPS_TIMED * together_s
     drive.progress.update(_state(drive, "timing"))
     try:
-        drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
+        times = drive.executor.time_steps(settings, _while_waiting(drive, touch, limit))
+        drive.store.save_step_times(drive.study_id, times)
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
-
-
-def _micro_batch_size(drive: _Drive, batch_size: int) -> int | None:
-    """Return the largest micro-batch size at which trials of this batch size went through, None where it is unknown."""
-    sizes = [one.micro_batch_size for one in drive.results.values() if one.settings.batch_size == batch_size]
-    return max(sizes) or None
-
-
-def _step_seconds(results: Iterable[TrialResult]) -> dict[int, float]:
-    """Return about how long a step takes at each batch size at which a trial came to its end."""
-    return {one.settings.batch_size: one.seconds / one.steps for one in results if one.status == "done"}
 
 
 def _state(drive: _Drive, stage: str, n_expected: int = 0, mean_work: float = 0.0) -> ProgressState:
