@@ -126,7 +126,9 @@ def test_workers_end_with_their_driver(source: WorkloadSource) -> None:
     if pid == 0:
         executor = LocalExecutor(source, workers=1)
         executor.inspect()
-        Path(source.reference.split(":")[0]).parent.joinpath("pid").write_text(str(executor._workers[0].process.pid))
+        Path(source.reference.split(":")[0]).parent.joinpath("pid").write_text(
+            str(executor._crew.workers[0].process.pid)
+        )
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
     worker = int(Path(source.reference.split(":")[0]).parent.joinpath("pid").read_text())
