@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchlab.analyze.findings import Answer, StudyFindings
+from batchlab.analyze.preview import Preview
 from batchlab.analyze.study import analyze_study
-from batchlab.errors import BatchlabError, MissingPackage, StudyNotFound, UsageError
+from batchlab.errors import BatchlabError, MissingPackage, StoreError, StudyNotFound, UsageError
 from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
 from batchlab.studies.asking import Asked, ask
 from batchlab.studies.device_names import device_kind
 from batchlab.studies.executors import Executor
 from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
+from batchlab.studies.plan import timed_settings
+from batchlab.studies.previewing import outlook_of, preview_of
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.running import Limits
 from batchlab.studies.spec import mistakes_without_workload, resolve_spec
-from batchlab.studies.store import DEFAULT_STORE, Store, open_store
+from batchlab.studies.store import DEFAULT_STORE, MemoryStore, Store, open_store
+from batchlab.studies.trial_costs import known_costs, timed_costs
 
 if TYPE_CHECKING:
     import pandas
@@ -130,6 +134,44 @@ def study(
                 ),
                 opened,
             )
+
+
+def preview(
+    workload: AnyWorkload | os.PathLike[str],
+    batch_sizes: int | str | Sequence[int] | None = None,
+    *,
+    progress: Progress | None = None,
+    spec: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Preview:
+    """Return what `study` with the same arguments would do: trials, seconds, and what the seeds can tell apart.
+
+    Nothing is stored, and nothing is trained beyond two short trials a batch size where the store has none to tell how
+    long they take.
+
+    Raises:
+        UsageError: options are wrong, with a message for each.
+        WorkloadError: the workload or its data cannot be used.
+    """
+    asked, watcher = ask(workload, {"batch_sizes": batch_sizes, **options}, spec), progress or Quiet()
+    with _loaded(asked, watcher) as (executor, info), ExitStack() as stack:
+        question = resolve_spec(asked.options, info, asked.mistakes)
+        try:
+            kept = stack.enter_context(_opened(asked.run.store, create=False))
+        except StoreError:
+            # There is none yet, or none that a study could use, which it will say.
+            kept = MemoryStore()
+        outlook, workers = outlook_of(question, info, kept.results), executor.free()
+        costs = known_costs(outlook.known)
+        untimed = [one for one in timed_settings(question, info) if one.batch_size not in costs]
+        name = asked.run.name or _name_of(kept, question, info)
+        return preview_of(
+            outlook,
+            costs | timed_costs(executor, untimed, info),
+            name=name,
+            workers=workers,
+            timed_by="timing" if untimed else "trials",
+        )
 
 
 def resume(
