@@ -15,12 +15,11 @@ from typing import Any
 
 from batchlab.analyze.study import analyze_study
 from batchlab.records import to_json
-from batchlab.studies.executors import WorkloadSource
-from batchlab.studies.local_executor import LocalExecutor
+from batchlab.studies.executors import LocalExecutor, WorkloadSource
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
-from batchlab.studies.store import MemoryStore
 from evidence import write_evidence
 
 ARMS = (8, 16, 32, 64, 128, 256, 512, 1024)

@@ -26,11 +26,12 @@ from typing import Any
 
 from batchlab.records import StudySpec, WorkloadInfo
 from batchlab.studies.executors import Executor, available_cores
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.opening import opened_executor
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
-from batchlab.studies.store import MemoryStore, Store, open_store
+from batchlab.studies.store import Store, open_store
 from clocked import Clocked
 from evidence import write_evidence
 from instant import Instant

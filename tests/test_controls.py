@@ -5,9 +5,9 @@ The full ones, on real training, are in `benchmarks/controls.py`.
 
 from batchlab.analyze.findings import Answer
 from batchlab.analyze.study import analyze_study
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
 ARMS = (8, 16, 32, 64, 128, 256, 512, 1024)

@@ -45,8 +45,7 @@ class WorkloadInfo:
     """What a study must know of a workload without loading it; `reference` is how a worker finds it.
 
     `n_train` counts the examples of an epoch. `notes` are sentences that whoever reads an answer should know, and
-    `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host, and
-    `threads` serve each of its trials, as was best on the machine that the study began on; 0 is not decided yet.
+    `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host.
     """
 
     name: str
@@ -69,7 +68,6 @@ class WorkloadInfo:
     notes: tuple[str, ...] = ()
     batch_norm: str | None = None
     inspected_on: str = ""
-    threads: int = 1
     format: str = "batchlab.workload/1"
 
 
@@ -140,8 +138,7 @@ class TrialSettings:
     `workload` is the workload's name: where its file or its data lie has no part in what a trial does. `seed` counts
     the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
     only the data order. Tuning trials (`purpose` tune) never see test data. `micro_batch_size` is the most examples of
-    one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early. `threads`
-    move the last digits of sums on a CPU; on which of several GPUs it runs has no part in it.
+    one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early.
     """
 
     workload: str
@@ -162,7 +159,6 @@ class TrialSettings:
     engine: str = ENGINE
     micro_batch_size: int | None = None
     stop: Stop | None = field(default=None, metadata=LATER)
-    threads: int = field(default=1, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +183,8 @@ class TrialResult:
     `status` is done, stopped (by the rule in its settings), diverged (loss not finite; the curve ends there) or failed
     (`message` says why). `baseline_metric` is that of the best constant predictor. Train and test values exist for
     confirmed trials only. `seconds` is what the trial cost, `loading_s` of them waiting for data and `evaluation_s`
-    evaluating on the way. `micro_batch_size` examples went through at once; 0 is unknown.
+    evaluating on the way. `micro_batch_size` examples went through at once; 0 is unknown. `owner` is the user
+    whose study asked for it.
     """
 
     settings: TrialSettings
@@ -209,6 +206,7 @@ class TrialResult:
     micro_batch_size: int = 0
     loading_s: float = 0.0
     evaluation_s: float = 0.0
+    owner: str = ""
     format: str = "batchlab.trial/1"
 
 

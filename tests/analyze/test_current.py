@@ -6,9 +6,9 @@ import pytest
 from batchlab.analyze.findings import StudyFindings
 from batchlab.analyze.study import analyze_study
 from batchlab.records import Current, StepTime, StudyRecord, TrialResult, TrialSettings
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
 # Each size is best at lr B/320; an octave off costs 0.003.

@@ -7,9 +7,9 @@ from batchlab.analyze.findings import MetricInfo
 from batchlab.analyze.power import Comparing, power_notice, power_sentence
 from batchlab.analyze.study import analyze_study
 from batchlab.records import StudyRecord
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
 FLOORS = {8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05}

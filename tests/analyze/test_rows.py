@@ -6,10 +6,10 @@ from batchlab.analyze.findings import StudyFindings
 from batchlab.analyze.rows import micro_batch_size_of
 from batchlab.analyze.study import analyze_study
 from batchlab.records import StudyRecord, TrialResult
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.plan import trial_settings
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
 WORLD = World({8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05, 300: 0.05})

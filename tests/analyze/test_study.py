@@ -5,9 +5,9 @@ import pytest
 
 from batchlab.analyze.study import analyze_study
 from batchlab.records import Budget, Current, StudyRecord, TrialResult, TrialSettings, to_json
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, World, spec
 
 FLOORS = {8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05}

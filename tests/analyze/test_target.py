@@ -7,9 +7,9 @@ from batchlab.analyze.prepared import Prepared, prepare
 from batchlab.analyze.target import NO_TARGET, examples_per_step, reach_of, runs_to_target
 from batchlab.analyze.target_findings import TargetRun
 from batchlab.records import Curve, StudyRecord, TrialResult, TrialSettings
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, TargetWorld, World, spec
 
 SIZES = (8, 16, 32, 64, 128)

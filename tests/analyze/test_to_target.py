@@ -5,9 +5,9 @@ import pytest
 from batchlab.analyze.findings import StudyFindings
 from batchlab.analyze.study import analyze_study
 from batchlab.records import Budget, Schedule, StudyRecord, to_json
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, TargetWorld, spec
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)

@@ -9,9 +9,9 @@ from batchlab.analyze.target import runs_to_target
 from batchlab.analyze.target_findings import TargetRun
 from batchlab.analyze.tradeoff import fitted_sizes, tradeoff_of, why_no_tradeoff
 from batchlab.records import Budget, StudyRecord
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from simulated import INFO, InstantExecutor, TargetWorld, spec
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)

@@ -1,8 +1,8 @@
 from contextlib import closing
 
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import MemoryStore
 from clocked import Clocked
 from instant import Instant
 from simulated import INFO, spec

@@ -2,15 +2,17 @@
 
 import csv
 import dataclasses
+import getpass
 import io
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 import batchlab
 import findings_cases
-import preview_cases
 from batchlab.cli import study as study_command
 from batchlab.cli.main import main
 from batchlab.cli.parser import Parser
@@ -102,7 +104,7 @@ def test_options_reach_the_function_under_its_own_names(calls):
 def test_every_option_of_the_command_is_one_of_the_function():
     parser = Parser(prog="batchlab study")
     study_command.add_options(parser)
-    own = {"help", "workload", "set", "json", "quiet", "report", "dry_run"}
+    own = {"help", "workload", "set", "json", "quiet", "report"}
     assert set(vars(parser.parse_args(["digits-mlp"]))) - own <= set(option_names())
 
 
@@ -127,18 +129,6 @@ def test_another_workload_is_set_for_a_spec_and_for_nothing_else(calls, capsys):
     assert capsys.readouterr().err == (
         "batchlab: --set workload changes that of a spec, got it beside digits-mlp; keep one of the two.\n"
     )
-
-
-@pytest.mark.parametrize("json_too", [False, True])
-def test_a_dry_run_prints_what_the_study_would_do_and_runs_nothing(calls, capsys, monkeypatch, json_too):
-    monkeypatch.setitem(vars(batchlab), "preview", lambda *arguments, progress, **given: preview_cases.FOUND)
-    assert main(["study", "digits-mlp", "--seeds", "7", "--dry-run", *(["--json"] if json_too else [])]) == 0
-    printed = capsys.readouterr().out
-    assert calls == []
-    if json_too:
-        assert json.loads(printed) == to_json(preview_cases.FOUND)
-    else:
-        assert printed.startswith("24 to 50 trials to run")
 
 
 def test_an_option_given_twice_is_refused(calls, capsys):
@@ -264,7 +254,7 @@ def test_list_prints_a_line_a_study_the_latest_last(kept, tmp_path, capsys, monk
     assert first.split()[:2] == ["first", "abcd1234"]
     assert first.split()[-1] == str(len(RECORD.trials))
     assert second.split()[:2] == ["second", "ef001234"]
-    assert "running: process" in second
+    assert f"running: {getpass.getuser()}, process {os.getpid()} on {socket.gethostname()} since 2" in second
     assert store == f"Store   {tmp_path / 'batchlab.db'}"
 
 

@@ -223,6 +223,18 @@ def test_a_store_of_another_format_is_refused(store, path):
     )
 
 
+def test_a_store_of_an_earlier_version_is_completed(store, path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE running")
+        connection.execute("ALTER TABLE drivers DROP COLUMN owner")
+        connection.execute("ALTER TABLE drivers DROP COLUMN machine")
+        connection.execute("INSERT INTO drivers VALUES ('one', 't', 'elsewhere', 1, NULL, 'then', 0.0)")
+        connection.commit()
+    with closing(open_store(path, create=False)) as again, again.claim("one") as claim:
+        assert claim.take("t")
+        assert again.studies()[0].driver.owner
+
+
 def test_a_trial_of_another_format_is_refused(store, path):
     store.add_results("one", {"t": replace(RESULT, format="batchlab.trial/9")})
     with pytest.raises(StoreError) as caught:

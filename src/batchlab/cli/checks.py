@@ -10,7 +10,8 @@ import batchlab
 from batchlab.cli.output import place_of
 from batchlab.errors import BatchlabError, StoreError, UsageError
 from batchlab.studies.executors import available_cores
-from batchlab.studies.store import IN_MEMORY, open_store, store_path
+from batchlab.studies.store import open_store
+from batchlab.studies.store_addresses import kind_of, store_path
 from batchlab.workloads import builtin_names
 
 NEEDED = (
@@ -83,10 +84,9 @@ def _devices() -> list[Check]:
 def _store(store: str) -> Check:
     try:
         place = place_of(store)
-        if store == IN_MEMORY:
+        if kind_of(store) == "memory":
             return Check("store", "fine", place)
-        path = store_path(store)
-        if not path.exists():
+        if kind_of(store) == "file" and not (path := store_path(store)).exists():
             writable = os.access(path.parent, os.W_OK)
             detail = f"{place}, made by the first study" if writable else f"{path.parent} is not yours to write to"
             return Check("store", "fine" if writable else "fails", detail)

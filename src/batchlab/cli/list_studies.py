@@ -6,6 +6,7 @@ from contextlib import closing
 
 from batchlab.cli.options import add_json, add_store
 from batchlab.cli.output import console, place_of, print_json
+from batchlab.studies.driver import Driver
 from batchlab.studies.store import SHORT_ID, StudySummary, open_store
 
 
@@ -36,7 +37,15 @@ def _print_table(studies: tuple[StudySummary, ...]) -> None:
     table.add_column("Trials", justify="right")
     table.add_column("")
     for study in studies:
-        running = f"running: process {study.driver.pid} on {study.driver.host}" if study.driver else ""
         made = study.created[:16].replace("T", " ")
-        table.add_row(study.name, study.id[:SHORT_ID], study.workload, made, str(study.n_trials), running)
+        table.add_row(
+            study.name, study.id[:SHORT_ID], study.workload, made, str(study.n_trials), _running(study.driver)
+        )
     console().print(table)
+
+
+def _running(driver: Driver | None) -> str:
+    if driver is None:
+        return ""
+    whose = f"{driver.owner}, " if driver.owner else ""
+    return f"running: {whose}process {driver.pid} on {driver.host} since {driver.since[:16].replace('T', ' ')}"

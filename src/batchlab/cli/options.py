@@ -8,7 +8,7 @@ from pathlib import Path
 from batchlab.errors import UsageError
 from batchlab.records import Setting
 from batchlab.studies.option_values import read_current, read_seeds
-from batchlab.studies.store import DEFAULT_STORE
+from batchlab.studies.store_addresses import DEFAULT_STORE, SERVER_EXAMPLE
 
 BUDGETS = ("epochs", "examples", "steps")
 SETTINGS = "optimizer_settings."
@@ -144,7 +144,7 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
 
 def add_store(parser: argparse.ArgumentParser, default: str | None = DEFAULT_STORE) -> None:
     """Add the option that says where studies are kept."""
-    text = f"where studies are kept: a path or sqlite:///PATH (default ./{DEFAULT_STORE})"
+    text = f"where studies are kept: a path, or {SERVER_EXAMPLE} (default ./{DEFAULT_STORE})"
     parser.add_argument("--store", metavar="URL", default=default, help=text)
 
 

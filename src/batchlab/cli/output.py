@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchlab.errors import BatchlabError
 from batchlab.records import to_json
-from batchlab.studies.store import IN_MEMORY, store_path
+from batchlab.studies.store_addresses import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,5 +76,5 @@ def console() -> "Console":
 
 
 def place_of(store: str) -> str:
-    """Return where a store is, in words for people: its absolute path."""
-    return store if store == IN_MEMORY else str(store_path(store))
+    """Return where a store is, in words for people: its absolute path, or its address without a password."""
+    return shown(store)

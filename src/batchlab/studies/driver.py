@@ -1,13 +1,16 @@
 """Which process drives a study, and whether it still lives."""
 
+import getpass
 import os
 import socket
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 SILENCE_S = 60.0
 HEARTBEAT_S = 10.0
+
+Sign = Literal["alive", "dead", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Driver:
     """The process that works on a study.
 
     `process_start` is the start time the system gives for the process, in its own unit, None where it gives none.
-    `heartbeat` is the last sign of life, in seconds since 1970.
+    `heartbeat` is the last sign of life, in seconds since 1970 by the clock of the store. `owner` is the user, and
+    `machine` tells apart machines, and containers, of one host name; both are empty in records of earlier versions.
     """
 
     host: str
@@ -23,26 +27,56 @@ class Driver:
     process_start: int | None
     since: str
     heartbeat: float
+    owner: str = ""
+    machine: str = ""
 
 
-def this_driver(since: str) -> Driver:
+def this_driver(since: str, now: float) -> Driver:
     """Return the calling process as a driver."""
-    return Driver(socket.gethostname(), os.getpid(), _process_start(os.getpid()), since, time.time())
+    pid = os.getpid()
+    return Driver(socket.gethostname(), pid, _process_start(pid), since, now, user_name(), _machine())
 
 
-def is_alive(driver: Driver) -> bool:
-    """Return whether the driver still works, as far as can be told from here.
+def user_name() -> str:
+    """Return the name of the user, or the number of one who has no name, as happens in containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return f"user {os.getuid()}"
+
+
+def is_alive(driver: Driver, now: float) -> bool:
+    """Return whether the driver is known to work; `now` is told by the clock that told its heartbeat."""
+    return sign_of(driver, now) == "alive"
+
+
+def sign_of(driver: Driver, now: float) -> Sign:
+    """Return whether the driver still works, as far as can be told from here and by one look.
 
     On this machine the process must exist, and where the system tells when it started be the same one: process ids are
-    used again. Elsewhere, the last heartbeat must be less than a minute old.
+    used again. Elsewhere, a heartbeat less than a minute old is a sign of life. An older one is none, and one that lies
+    in the future says that a clock was set: such a driver is silent, and whoever must know watches it for a while.
     """
-    fresh = time.time() - driver.heartbeat < SILENCE_S
+    fresh: Sign = "alive" if abs(now - driver.heartbeat) < SILENCE_S else "silent"
     # On Windows the question "does it exist?" would be a signal that ends the process.
-    if driver.host != socket.gethostname() or os.name == "nt":
+    if not _is_here(driver) or os.name == "nt":
         return fresh
     if driver.process_start is not None:
-        return _process_start(driver.pid) == driver.process_start
-    return fresh and _exists(driver.pid)
+        return "alive" if _process_start(driver.pid) == driver.process_start else "dead"
+    return fresh if _exists(driver.pid) else "dead"
+
+
+def _is_here(driver: Driver) -> bool:
+    return driver.host == socket.gethostname() and driver.machine in ("", _machine())
+
+
+def _machine() -> str:
+    """Return what no other running machine has, and no container that numbers its processes anew; "" if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 def _exists(pid: int) -> bool:

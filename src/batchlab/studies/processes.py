@@ -35,8 +35,7 @@ class Process(Protocol):
 class Worker:
     """One worker process, our end of its pipe, what it prints, and the trial it runs.
 
-    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up. `rehearsed` is
-    whether it has steps at hand to be tried.
+    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up.
     """
 
     process: Process
@@ -45,8 +44,6 @@ class Worker:
     key: str | None = None
     memory: int | None = None
     canceled: str | None = None
-    device: str = "cpu"
-    rehearsed: bool = False
 
 
 def start_worker(relay: Relay) -> Worker:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batchlab.records import LIVE_PREFIX, StudySpec
-from batchlab.studies.store import DEFAULT_STORE, IN_MEMORY, store_path
+from batchlab.studies.store_addresses import DEFAULT_STORE, IN_MEMORY, store_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,27 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from batchlab.analyze.power import power_notice
-from batchlab.errors import ExecutorError, StudyInterrupted, StudyNotFound
+from batchlab.errors import ExecutorError, StoreError, StudyInterrupted
 from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.driver import user_name
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan
 from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
 from batchlab.studies.quiet_pass import to_time
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
-from batchlab.studies.store import Store
+from batchlab.studies.store import Claim, Store, known_study
 from batchlab.studies.tally import Queue, Tally
 from batchlab.studies.trials import trial_id
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
-LEAST_TIMING_S, MOST_STEPS_TIMED = 60.0, 2000
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass
@@ -47,6 +49,8 @@ class _Drive:
     work_done: float = 0.0
     stopping: bool = False
     shown: float = -math.inf
+    elsewhere: list[TrialSettings] = field(default_factory=list)
+    looked: float = -math.inf
 
     def __post_init__(self) -> None:
         """Begin to count."""
@@ -86,64 +90,34 @@ def run_study(
         ExecutorError: trial after trial fails.
     """
     study_id = identity(spec)
-    before = _known(store, study_id)
+    before = known_study(store, study_id)
     if before is None:
-        store.save_study(study_id, name, spec, dataclasses.replace(info, threads=0))
+        store.save_study(study_id, name, spec, info)
     drive = _Drive(spec, info, store, executor, progress, study_id, name, limits)
-    with store.claim(study_id) as touch, first_ctrl_c(lambda again: _stop(drive, again)):
+    with store.claim(study_id) as claim, first_ctrl_c(lambda again: _stop(drive, again)):
         if before is not None and before.info.fingerprint != info.fingerprint:
             progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
             store.save_step_times(study_id, ())
-            before = None
+        store.save_study(study_id, name, spec, info)
         try:
-            _settle(drive, before.info.threads if before else 0, touch)
-            store.save_study(study_id, name, spec, drive.info)
             stage = ""
             while not (step := _next_plan(drive)).complete and not drive.time_is_up:
                 if (stage, step.stage) == ("tuning", "confirming"):
                     _say_what_can_be_told_apart(drive)
                 stage = step.stage
-                _keep_busy(drive, step, touch)
+                _keep_busy(drive, step, claim)
             if not step.complete:
                 progress.notice(
                     f"Time is up after {limits.minutes:g} minutes, with {len(drive.results)} trials of about "
                     f"{step.n_expected}; {_next(drive)}."
                 )
             _refuse_if_all_failed(drive)
-            _time_quietly(drive, touch)
+            _time_quietly(drive, claim)
         finally:
-            store.add_seconds(study_id, time.monotonic() - drive.started)
+            # Where the store is what failed, that is the error to show.
+            with suppress(StoreError):
+                store.add_seconds(study_id, time.monotonic() - drive.started)
     return store.study(study_id)
-
-
-def _settle(drive: _Drive, threads: int, touch: Callable[[], None]) -> None:
-    """Make the executor ready, and fix how many threads each trial has: for the life of a study, if it is not yet."""
-    drive.info = dataclasses.replace(drive.info, threads=threads)
-    step = _next_plan(drive) if threads else plan(drive.spec, drive.info, {})
-    trials = [settings for settings in step.trials if trial_id(settings) not in drive.results]
-    if step.complete or drive.time_is_up or not trials:
-        return
-    found = drive.executor.settle(trials, threads or None, _while_waiting(drive, touch))
-    if not threads:
-        drive.info = dataclasses.replace(drive.info, threads=found)
-    if drive.info.threads > 1:
-        drive.progress.notice(
-            f"Each trial has {drive.info.threads} threads: so the study is faster, or fits in memory."
-        )
-
-
-def _while_waiting(drive: _Drive, touch: Callable[[], None], limit_s: float = math.inf) -> Callable[[], None]:
-    """Return what to do several times a second while the executor is busy with something that is no trial."""
-    started = time.monotonic()
-
-    def on_wait() -> None:
-        touch()
-        if drive.stopping:
-            raise _stopped(drive)
-        if time.monotonic() - started > limit_s:
-            raise ExecutorError(f"The quiet pass was ended after {limit_s:.0f} s; steps may hang.")
-
-    return on_wait
 
 
 def _say_what_can_be_told_apart(drive: _Drive) -> None:
@@ -152,27 +126,25 @@ def _say_what_can_be_told_apart(drive: _Drive) -> None:
         drive.progress.notice(sentence)
 
 
-def _known(store: Store, study_id: str) -> StudyRecord | None:
-    """Return the study as it was left, without its trials, None where it is new."""
-    try:
-        return store.outline(study_id)
-    except StudyNotFound:
-        return None
-
-
 def _next_plan(drive: _Drive) -> Plan:
     """Return the plan once everything the store knows of it has been taken in."""
     while True:
         step = plan(drive.spec, drive.info, drive.results)
         unasked = {trial_id(settings) for settings in step.trials} - drive.asked
-        known = {key: found for key, found in drive.store.results(unasked).items() if found.status != "failed"}
         drive.asked |= unasked
-        if not known:
+        if not _adopt(drive, unasked):
             return step
+
+
+def _adopt(drive: _Drive, keys: set[str]) -> set[str]:
+    """Take in the results that the store has of these trials, whoever made them, and return their keys."""
+    known = {key: found for key, found in drive.store.results(keys).items() if found.status != "failed"}
+    if known:
         drive.keep(known)
+    return set(known)
 
 
-def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
+def _keep_busy(drive: _Drive, step: Plan, claim: Claim) -> None:
     """Give every free worker the longest trial that waits, and take in events until the plan may have changed.
 
     A worker that becomes free gets its next trial before what it has found is stored, which takes the disk a while.
@@ -180,26 +152,50 @@ def _keep_busy(drive: _Drive, step: Plan, touch: Callable[[], None]) -> None:
     begun = drive.results.keys() | drive.running.keys()
     drive.queue = Queue(settings for settings in step.trials if trial_id(settings) not in begun)
     mean_work = statistics.fmean(map(work_of, step.trials))
+    drive.elsewhere = []
     event: Event | None = None
     while True:
         while not drive.stopping and not drive.time_is_up and drive.queue and drive.executor.free():
-            _start(drive, drive.queue.pop())
-        finished = event is not None and _take_in(drive, event)
+            _start(drive, drive.queue.pop(), claim)
+        finished = (event is not None and _take_in(drive, event)) or _found_elsewhere(drive)
         if drive.stopping and not drive.running:
             raise _stopped(drive)
         if (finished and not drive.queue) or (drive.time_is_up and not drive.running):
             return
-        touch()
+        claim.touch()
         _give_up_on_the_hung(drive)
-        event = drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
+        event = _next_event(drive)
         if time.monotonic() - drive.shown >= SECONDS_BETWEEN_UPDATES:
             drive.progress.update(_state(drive, step.stage, step.n_expected, mean_work))
             drive.shown = time.monotonic()
 
 
-def _start(drive: _Drive, settings: TrialSettings) -> None:
-    drive.running[trial_id(settings)] = Running(settings, time.monotonic())
-    drive.executor.submit(trial_id(settings), settings)
+def _start(drive: _Drive, settings: TrialSettings, claim: Claim) -> None:
+    """Run a trial, or put it to those that the driver of another study runs at this moment."""
+    key = trial_id(settings)
+    if claim.take(key):
+        drive.running[key] = Running(settings, time.monotonic())
+        drive.executor.submit(key, settings)
+    else:
+        drive.elsewhere.append(settings)
+
+
+def _next_event(drive: _Drive) -> Event | None:
+    if drive.running:
+        return drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
+    time.sleep(SECONDS_BETWEEN_UPDATES)
+    return None
+
+
+def _found_elsewhere(drive: _Drive) -> bool:
+    """Take in what other drivers have brought by now, and ask for the rest again: they may have given it up."""
+    if not drive.elsewhere or time.monotonic() - drive.looked < SECONDS_BETWEEN_LOOKS:
+        return False
+    drive.looked = time.monotonic()
+    found = _adopt(drive, {trial_id(settings) for settings in drive.elsewhere})
+    drive.queue = Queue([*drive.queue, *(one for one in drive.elsewhere if trial_id(one) not in found)])
+    drive.elsewhere = []
+    return bool(found)
 
 
 def _take_in(drive: _Drive, event: Event) -> bool:
@@ -215,6 +211,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
         )
     settings = drive.running.pop(event.key).settings
     result = event.result or failed_trial(settings, event.error or "")
+    result = dataclasses.replace(result, owner=user_name())
     drive.keep({event.key: result})
     drive.work_done += work_of(settings)
     if result.status == "failed":
@@ -252,20 +249,27 @@ def _next(drive: _Drive) -> str:
     return how_to_go_on(drive.spec, drive.name, drive.store.url)
 
 
-def _time_quietly(drive: _Drive, touch: Callable[[], None]) -> None:
+def _time_quietly(drive: _Drive, claim: Claim) -> None:
     """Measure the step time of every size that trains, unless the store has it, when no trial is running any more.
 
     A failure costs the seconds in the answer and nothing else.
     """
-    settings, together_s = to_time(drive.spec, drive.info, drive.results.values())
+    settings, limit_s = to_time(drive.spec, drive.info, drive.results.values())
     timed = {one.batch_size for one in drive.store.outline(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
-    limit = drive.limits.trial_s or LEAST_TIMING_S + MOST_STEPS_TIMED * together_s
+    limit, started = drive.limits.trial_s or limit_s, time.monotonic()
+
+    def on_wait() -> None:
+        claim.touch()
+        if drive.stopping:
+            raise _stopped(drive)
+        if time.monotonic() - started > limit:
+            raise ExecutorError(f"The quiet pass was ended after {limit:.0f} s; steps may hang.")
+
     drive.progress.update(_state(drive, "timing"))
     try:
-        times = drive.executor.time_steps(settings, _while_waiting(drive, touch, limit))
-        drive.store.save_step_times(drive.study_id, times)
+        drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
 
@@ -280,15 +284,11 @@ def _state(drive: _Drive, stage: str, n_expected: int = 0, mean_work: float = 0.
         stage=stage,
         done=done,
         total=max(n_expected, done),
-        running=tuple(_short(one.settings) for one in drive.running.values()),
+        running=tuple(map(str, drive.running.values())),
         best=drive.tally.best(),
         seconds=elapsed,
         seconds_left=elapsed * work_left / drive.work_done if drive.work_done else None,
     )
-
-
-def _short(settings: TrialSettings) -> str:
-    return f"{settings.batch_size}@{settings.learning_rate:g}"
 
 
 def _stop(drive: _Drive, again: bool) -> None:

@@ -30,6 +30,9 @@ class Running:
     began: float | None = None
     heard: float | None = None
 
+    def __str__(self) -> str:
+        return f"{self.settings.batch_size}@{self.settings.learning_rate:g}"
+
     def hear(self, now: float) -> None:
         """Take a sign of life; the first one says that the trial begins."""
         self.began, self.heard = self.began or now, now

@@ -8,7 +8,7 @@ from typing import Any
 
 from batchlab.errors import UsageError
 from batchlab.records import LIVE_PREFIX, StudyRecord, StudySpec
-from batchlab.studies.store import IN_MEMORY
+from batchlab.studies.store_addresses import IN_MEMORY
 
 SUFFIX, SQLITE = ".toml", "sqlite:///"
 

@@ -1,107 +1,89 @@
-"""The SQLite file of a store: its tables, how it is opened, and what the database's errors mean to a user."""
+"""The SQLite file of a store: how it is opened, and what the database's errors mean to a user.
+
+A write-ahead log lets reports be made while a study runs.
+"""
 
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 
 from batchlab.errors import StoreError
+from batchlab.studies.sql_tables import DRIVERS, ELSEWHERE, RUNNING, TABLES, Found, check_format, make_tables
 
-FORMAT = "batchlab.store/1"
 HEADER = b"SQLite format 3\x00"
 LOCK_WAIT_S = 30.0
-
-_TABLES = sa.MetaData()
-
-META = sa.Table(
-    "meta",
-    _TABLES,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("value", sa.String, nullable=False),
-)
-STUDIES = sa.Table(
-    "studies",
-    _TABLES,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("workload", sa.String, nullable=False),
-    sa.Column("spec", sa.Text, nullable=False),
-    sa.Column("info", sa.Text, nullable=False),
-    sa.Column("created", sa.String, nullable=False),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("step_times", sa.Text, nullable=False),
-    sa.Column("saved", sa.Integer, nullable=False),
-)
-TRIALS = sa.Table(
-    "trials",
-    _TABLES,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("result", sa.Text, nullable=False),
-)
-STUDY_TRIALS = sa.Table(
-    "study_trials",
-    _TABLES,
-    sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("study_id", sa.ForeignKey("studies.id"), nullable=False),
-    sa.Column("trial_id", sa.ForeignKey("trials.id"), nullable=False),
-    sa.UniqueConstraint("study_id", "trial_id"),
-)
-DRIVERS = sa.Table(
-    "drivers",
-    _TABLES,
-    sa.Column("study_id", sa.ForeignKey("studies.id"), primary_key=True),
-    sa.Column("token", sa.String, nullable=False),
-    sa.Column("host", sa.String, nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("process_start", sa.Integer),
-    sa.Column("since", sa.String, nullable=False),
-    sa.Column("heartbeat", sa.Float, nullable=False),
-)
-
-_ELSEWHERE = "name another store with `--store`."
 
 # SQLite's own names of its errors; the first that the error's name starts with applies.
 _MEANINGS = {
     "SQLITE_FULL": "The store {place} needs room for the next record, and its disk is full; nothing is lost so far: "
     "free some space, then run `batchlab resume`.",
     "SQLITE_READONLY": "The store {place} must be writable, and it or its folder is read-only; change that, or "
-    + _ELSEWHERE,
+    + ELSEWHERE,
     "SQLITE_CANTOPEN": "The store {place} cannot be opened or made; check that its folder is one you may write to, or "
-    + _ELSEWHERE,
+    + ELSEWHERE,
     "SQLITE_PERM": "The store {place} must be yours to read and write, and it is not; change its permissions, or "
-    + _ELSEWHERE,
+    + ELSEWHERE,
     "SQLITE_BUSY": "The store {place} is written to by one process at a time, and another one has held it for "
     "{wait:.0f} seconds; try again when that one is done.",
-    "SQLITE_NOTADB": "The file {place} must be a store of batchlab, and it is not an SQLite database; " + _ELSEWHERE,
-    "SQLITE_CORRUPT": "The store {place} is damaged ({text}); put back a copy of the file, or " + _ELSEWHERE,
+    "SQLITE_NOTADB": "The file {place} must be a store of batchlab, and it is not an SQLite database; " + ELSEWHERE,
+    "SQLITE_CORRUPT": "The store {place} is damaged ({text}); put back a copy of the file, or " + ELSEWHERE,
     "SQLITE_IOERR": "The disk under the store {place} fails ({text}); nothing stored so far is given up: mend the "
     "disk, then run `batchlab resume`.",
-    "": "The store {place} cannot be used ({text}); " + _ELSEWHERE,
+    "": "The store {place} cannot be used ({text}); " + ELSEWHERE,
 }
 
 
-def open_file(path: Path, *, create: bool) -> sa.Engine:
-    """Return an engine on the store at `path`, made there first when it is missing and `create` says so.
+class SqliteFile:
+    """The store at `path`, with the methods of `batchlab.studies.sql_tables.Database`."""
 
-    Raises:
-        StoreError: something else is there, or nothing where something was wanted, or it cannot be read and written.
-    """
-    _check_path(path, create=create)
-    engine = _engine(path)
-    try:
-        with translated(str(path)):
-            if not _table_names(engine):
-                _make_tables(engine)
-            _check_format(engine, path)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open the file, made first when it is missing and `create` says so.
+
+        Raises:
+            StoreError: something else is there, or nothing where something was wanted, or it cannot be used.
+        """
+        _check_path(path, create=create)
+        self.place, self.url = str(path), f"sqlite:///{path}"
+        self._engine = _engine(path)
+        try:
+            with translated(self.place):
+                if not _table_names(self._engine):
+                    _make(self._engine)
+                self.read(lambda connection: check_format(connection, f"The file {path}", self.place))
+                if RUNNING.name not in _table_names(self._engine):
+                    self.write(_complete)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, work: Callable[[sa.Connection], Found]) -> Found:
+        """See `Database`."""
+        with translated(self.place), self._engine.begin() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[sa.Connection], Found], *, lasting: bool = True) -> Found:
+        """See `Database`."""
+        engine = self._engine.execution_options(begin="BEGIN IMMEDIATE", synchronous="FULL" if lasting else "NORMAL")
+        with translated(self.place), engine.begin() as connection:
+            return work(connection)
+
+    def insert(self, table: sa.Table) -> Any:
+        """See `Database`."""
+        return insert(table)
+
+    def now(self, connection: sa.Connection) -> float:
+        """See `Database`."""
+        return time.time()
+
+    def close(self) -> None:
+        """See `Database`."""
+        self._engine.dispose()
 
 
 @contextlib.contextmanager
@@ -128,13 +110,13 @@ def _check_path(path: Path, *, create: bool) -> None:
         head = b""
         if create and not path.parent.is_dir():
             raise StoreError(
-                f"The store {path} needs a folder to be in, and {path.parent} is not one; make it, or {_ELSEWHERE}"
+                f"The store {path} needs a folder to be in, and {path.parent} is not one; make it, or {ELSEWHERE}"
             ) from None
     except PermissionError as error:
         raise StoreError(_MEANINGS["SQLITE_PERM"].format(place=path)) from error
     if not head and not create:
         raise StoreError(
-            f"A store was expected at {path}, and there is none; start a study with `batchlab study`, or {_ELSEWHERE}"
+            f"A store was expected at {path}, and there is none; start a study with `batchlab study`, or {ELSEWHERE}"
         )
     if head and head != HEADER:
         raise StoreError(_MEANINGS["SQLITE_NOTADB"].format(place=path))
@@ -157,7 +139,10 @@ def _engine(path: Path) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+        options = connection.get_execution_options()
+        if "synchronous" in options:
+            connection.exec_driver_sql(f"PRAGMA synchronous = {options['synchronous']}")
+        connection.exec_driver_sql(options.get("begin", "BEGIN"))
 
     return engine
 
@@ -167,13 +152,21 @@ def _table_names(engine: sa.Engine) -> list[str]:
         return sa.inspect(connection).get_table_names()
 
 
-def _make_tables(engine: sa.Engine) -> None:
+def _make(engine: sa.Engine) -> None:
     _use_write_ahead_log(engine)
     with engine.execution_options(begin="BEGIN IMMEDIATE").begin() as connection:
         # Another process may have come first.
         if not sa.inspect(connection).get_table_names():
-            _TABLES.create_all(connection)
-            connection.execute(sa.insert(META).values(key="format", value=FORMAT))
+            make_tables(connection)
+
+
+def _complete(connection: sa.Connection) -> None:
+    """Add what files of this format did not have at first."""
+    known = {column["name"] for column in sa.inspect(connection).get_columns(DRIVERS.name)}
+    for column in (DRIVERS.c.owner, DRIVERS.c.machine):
+        if column.name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE drivers ADD COLUMN {column.name} VARCHAR NOT NULL DEFAULT ''")
+    TABLES.create_all(connection)
 
 
 def _use_write_ahead_log(engine: sa.Engine) -> None:
@@ -189,21 +182,3 @@ def _use_write_ahead_log(engine: sa.Engine) -> None:
                 time.sleep(0.02)
             else:
                 return
-
-
-def _check_format(engine: sa.Engine, path: Path) -> None:
-    found = ""
-    with engine.begin() as connection:
-        seen = sa.inspect(connection)
-        if seen.has_table(META.name) and {"key", "value"} <= {column["name"] for column in seen.get_columns(META.name)}:
-            query = sa.select(META.c.value).where(META.c.key == "format")
-            found = str(connection.execute(query).scalar_one_or_none())
-    if not found.startswith("batchlab.store/"):
-        raise StoreError(
-            f"The file {path} must be a store of batchlab, and it is the database of another program; {_ELSEWHERE}"
-        )
-    if found != FORMAT:
-        raise StoreError(
-            f"The store {path} has format {found}, and this version of batchlab reads {FORMAT}; use the version that "
-            f"wrote it, or {_ELSEWHERE}"
-        )

@@ -1,7 +1,7 @@
 """What a study under way has come to, counted as trials end: to show it costs the same after five and five thousand."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from batchlab.analyze.arms import arm_of
@@ -20,6 +20,10 @@ class Queue:
     def __len__(self) -> int:
         """Return how many wait."""
         return len(self._trials)
+
+    def __iter__(self) -> Iterator[TrialSettings]:
+        """Yield those that wait."""
+        return iter(self._trials)
 
     def pop(self) -> TrialSettings:
         """Return the longest and take it out."""

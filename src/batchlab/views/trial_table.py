@@ -34,5 +34,6 @@ def _row(trial: TrialResult) -> dict[str, Cell]:
         "seconds": trial.seconds,
         "loading_s": trial.loading_s,
         "host": trial.host,
+        "owner": trial.owner,
         "message": trial.message,
     }
