@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from batchlab.adapt.accumulate import accumulate
     from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, resume, study
     from batchlab.measure.host_memory import find_max_batch_size_on_host
@@ -31,6 +32,7 @@ __all__ = [
     "Study",
     "Workload",
     "__version__",
+    "accumulate",
     "best_time_batch_size",
     "estimate_noise_scale",
     "find_max_batch_size",
@@ -53,6 +55,7 @@ _PLACES = {
     "NoisyQuadratic": "batchlab.simulate.noisy_quadratic",
     "Study": "batchlab.api",
     "Workload": "batchlab.workload",
+    "accumulate": "batchlab.adapt.accumulate",
     "best_time_batch_size": "batchlab.numerics.time_to_target",
     "estimate_noise_scale": "batchlab.numerics.noise_scale",
     "find_max_batch_size": "batchlab.measure.max_batch_size",
