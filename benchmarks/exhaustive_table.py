@@ -18,16 +18,18 @@ from importlib.metadata import version
 import torch
 
 from batchlab.studies.executors import available_cores
+from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import load_workload
+from judging import fresh_requests
 from spread import busy_cores
 from target_cases import CASES, TargetCase, powers_of_two
 from target_runs import Request, Runner, settings_of
-from target_table import Cell, ExhaustiveTable, StepSeconds, geometric_mean, load_table, path_of, save_table
+from target_table import OBJECTIVES, Cell, ExhaustiveTable, StepSeconds, geometric_mean, load_table, path_of, save_table
 
-SEEDS, FRESH_SEEDS, BEST = 3, 10, 5
-BOX_SEED, FRESH_SEED, PILOT_SEED = 1001, 2001, 77
+SEEDS, BEST = 3, 5
+BOX_SEED, PILOT_SEED = 1001, 77
 PILOT_SEEDS, PILOT_SHARE = 5, 1 / 3
 CALM_CORES = 0.2
 
@@ -47,13 +49,8 @@ def fill(table: ExhaustiveTable, runner: Runner) -> None:
     if table.step_seconds is None:
         print("The best cells are repeated once the seconds of a step are known: run it with --times, then again.")
         return
-    best = {cell for objective in ("time", "examples") for cell in table.ranked(objective)[:BEST]}
+    best = {cell for objective in OBJECTIVES for cell in table.ranked(objective)[:BEST]}
     _run_cells(table, runner, sorted(best), fresh=True)
-
-
-def fresh_requests(cell: Cell) -> list[Request]:
-    """Return the runs that judge a setting: with seeds that no search has seen."""
-    return [Request(*cell, FRESH_SEED, seed) for seed in range(FRESH_SEEDS)]
 
 
 def _run_cells(table: ExhaustiveTable, runner: Runner, cells: Sequence[Cell], *, fresh: bool) -> None:
@@ -71,19 +68,20 @@ def _run_cells(table: ExhaustiveTable, runner: Runner, cells: Sequence[Cell], *,
         print(f"{number:4} of {len(missing)}  {cell[0]:5}@{cell[1]:<9g} {states}", flush=True)
 
 
-def measure_times(table: ExhaustiveTable, threads: int) -> None:
+def measure_times(table: ExhaustiveTable) -> None:
     """Measure the seconds of a step at all powers of two up to four times the largest of the box, as data allow."""
     case, busy = table.case, busy_cores()
     largest = min(case.n_train, 4 * max(case.batch_sizes))
     sizes = sorted({*powers_of_two(1, largest), largest})
     workload = load_workload(case.workload)
     settings = [settings_of(case, workload, Request(size, case.base_learning_rate, BOX_SEED, 0)) for size in sizes]
-    found = {one.batch_size: one.median_s for one in time_steps(workload, settings, threads=threads)}
+    most = available_cores()
+    found = {one.batch_size: one.median_s for one in time_steps(workload, settings, threads=thread_counts(most))}
     provisional = max(busy, busy_cores()) > CALM_CORES
-    table.step_seconds = StepSeconds(found, threads, provisional)
+    table.step_seconds = StepSeconds(found, most, provisional)
     save_table(table)
     state = f"provisional: others used {busy:.1f} cores" if provisional else "quiet"
-    print(f"{case.workload}: {state}, {threads} threads, microseconds of a step by batch size:")
+    print(f"{case.workload}: {state}, up to {most} threads, microseconds of a step by batch size:")
     print("  ".join(f"{size}: {1e6 * seconds:.0f}" for size, seconds in found.items()))
 
 
@@ -106,7 +104,7 @@ def show(table: ExhaustiveTable) -> None:
         edge = "edge" if octave in (case.octaves[0], case.octaves[-1]) else ""
         ms = f"{1e3 * examples * table.example_cost('time', size):9.1f}" if table.step_seconds else ""
         print(f"{size:>6}{best[1]:>9g}{octave:>8}{share:>9}{examples / size:>9.1f}{examples:>10.0f}{ms} {edge}")
-    for objective in ("time", "examples") if table.fresh else ():
+    for objective in OBJECTIVES if table.fresh else ():
         size, rate = table.best(objective)
         print(f"Best in {objective} with fresh seeds: {size}@{rate:g}")
 
@@ -123,7 +121,7 @@ def pilot(case: TargetCase) -> None:
             f"{examples:>8}  {sum(metric) / len(metric):.4f}   {' '.join(f'{value:.4f}' for value in sorted(metric))}"
         )
     at = min(range(len(curves[0].examples)), key=lambda i: abs(curves[0].examples[i] - PILOT_SHARE * case.examples))
-    target = sum(curve.valid_metric[at] for curve in curves) / len(curves)
+    target = max(curve.valid_metric[at] for curve in curves)
     print(f"{case.workload}: {target:.2g} after {curves[0].examples[at]} of {case.examples} examples")
 
 
@@ -131,7 +129,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", default=list(CASES), metavar="NAME", help=", ".join(CASES))
     parser.add_argument("--workers", type=int, default=available_cores(), help="runs at a time")
-    parser.add_argument("--threads", type=int, default=available_cores(), help="threads of a timed step")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--pilot", action="store_true", help="only show what the target was chosen from")
     what.add_argument("--times", action="store_true", help="only measure the seconds of a step, on a quiet machine")
@@ -144,7 +141,7 @@ def main() -> None:
             continue
         table = opened(case)
         if asked.times:
-            measure_times(table, asked.threads)
+            measure_times(table)
             continue
         if not asked.show:
             with Runner(case, asked.workers) as runner:

@@ -12,22 +12,32 @@ from target_table import Cell, TargetRun
 LUDWIG_FIRST, LUDWIG_SHARE = 2, 0.2
 
 RunCell = Callable[[Cell], TargetRun]
-CostOf = Callable[[Cell, TargetRun], float]
+ExampleCosts = Mapping[str, Callable[[float], float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to: the setting it would use, None where it found none, and the examples it spent."""
+    """What a search came to: the setting it would use under each objective it knows, and the examples it spent.
 
-    cell: Cell | None
+    A pick is None where no trial reached the target.
+    """
+
+    picks: Mapping[str, Cell | None]
     spent: float
     n_trials: int
 
 
-def random_search(case: TargetCase, run: RunCell, cost_of: CostOf, budget: float, seed: int) -> Found:
-    """Return the best setting seen among ones drawn uniformly from the box, learning rates in the logarithm.
+def random_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: float, seed: int) -> Found:
+    """Return the best settings seen among ones drawn uniformly from the box, learning rates in the logarithm.
 
     One seed a trial; the trial that is under way when the budget is spent is finished and counts.
+
+    Args:
+        case: the box.
+        run: makes a trial.
+        costs: what an example costs at a batch size, by objective.
+        budget: in examples.
+        seed: of what is drawn.
     """
     generator = random.Random(seed)
 
@@ -36,11 +46,11 @@ def random_search(case: TargetCase, run: RunCell, cost_of: CostOf, budget: float
             size = generator.choice(case.batch_sizes)
             yield size, case.learning_rate(size, generator.uniform(case.octaves[0], case.octaves[-1]))
 
-    return _search(drawn(), run, cost_of, budget, lambda cost: None)
+    return _search(drawn(), run, costs, budget, lambda cell, run: None)
 
 
-def tpe_search(case: TargetCase, run: RunCell, cost_of: CostOf, budget: float, seed: int) -> Found:
-    """Return the best setting seen by Optuna's TPE as it comes, on the same box and with the same budget.
+def tpe_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: float, seed: int) -> Found:
+    """Return the best setting seen by Optuna's TPE as it comes, in the same box, under the first objective alone.
 
     It is told ln(cost), and for a run that missed the target twice what the dearest run of a full budget costs.
     """
@@ -48,7 +58,8 @@ def tpe_search(case: TargetCase, run: RunCell, cost_of: CostOf, budget: float, s
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    missed = 2 * max(cost_of((size, 0.0), TargetRun("reached", 0, 0, case.examples)) for size in case.batch_sizes)
+    objective, cost_of = next(iter(costs.items()))
+    missed = 2 * case.examples * max(map(cost_of, case.batch_sizes))
     asked: list[optuna.Trial] = []
 
     def suggested() -> Iterator[Cell]:
@@ -58,24 +69,28 @@ def tpe_search(case: TargetCase, run: RunCell, cost_of: CostOf, budget: float, s
             octave = asked[-1].suggest_float("octave", case.octaves[0], case.octaves[-1])
             yield size, case.learning_rate(size, octave)
 
-    def tell(cost: float) -> None:
-        study.tell(asked[-1], math.log(min(cost, missed)))
+    def tell(cell: Cell, run: TargetRun) -> None:
+        study.tell(asked[-1], math.log(min(run.point * cost_of(cell[0]), missed)))
 
-    return _search(suggested(), run, cost_of, budget, tell)
+    return _search(suggested(), run, {objective: cost_of}, budget, tell)
 
 
 def _search(
-    cells: Iterator[Cell], run: RunCell, cost_of: CostOf, budget: float, tell: Callable[[float], None]
+    cells: Iterator[Cell], run: RunCell, costs: ExampleCosts, budget: float, tell: Callable[[Cell, TargetRun], None]
 ) -> Found:
-    best, least, spent, count = None, math.inf, 0.0, 0
+    picks: dict[str, Cell | None] = dict.fromkeys(costs)
+    least = dict.fromkeys(costs, math.inf)
+    spent, count = 0.0, 0
     while spent < budget:
         cell = next(cells)
         found = run(cell)
-        spent, count, cost = spent + found.spent, count + 1, cost_of(cell, found)
-        tell(cost)
-        if cost < least:
-            best, least = cell, cost
-    return Found(best, spent, count)
+        tell(cell, found)
+        spent, count = spent + found.spent, count + 1
+        for objective, cost_of in costs.items():
+            cost = found.point * cost_of(cell[0])
+            if cost < least[objective]:
+                picks[objective], least[objective] = cell, cost
+    return Found(picks, spent, count)
 
 
 def largest_that_fits(case: TargetCase) -> int:

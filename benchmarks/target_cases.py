@@ -1,9 +1,10 @@
 """The workloads of the exhaustive tables: their target, budget and box of batch sizes and learning rates.
 
-A target is the mean validation metric of five runs at batch size 32 and the workload's own learning rate after a third
-of the budget, rounded to two digits (`exhaustive_table.py NAME --pilot`). It was fixed before anything else was run.
-Later, the digits' perceptron has leveled off, and which seeds arrive depends on their split and not on the setting. The
-budget is the workload's default number of epochs; of MNIST two of five, to keep its table affordable.
+A target is what every one of five runs at batch size 32 and the workload's own learning rate has come to after a third
+of the budget: the worst of their validation metrics there, to two digits (`exhaustive_table.py NAME --pilot`). It was
+fixed before any search was run against a table. The mean in place of the worst, tried first, gave the digits'
+perceptron .038: one split of three never gets there, whatever the setting. The budget is the workload's default number
+of epochs; of MNIST two of five, to keep its table affordable.
 """
 
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ def powers_of_two(low: int, high: int) -> tuple[int, ...]:
 CASES = {
     case.workload: case
     for case in (
-        TargetCase("digits-mlp", 0.038, 1079, 20, 0.05, powers_of_two(4, 1024)),
-        TargetCase("digits-cnn", 0.052, 1079, 10, 0.02, powers_of_two(4, 512)),
-        TargetCase("mnist-mlp", 0.046, 50_000, 2, 0.01, powers_of_two(16, 2048)),
-        TargetCase("quadratic", 0.17, 1024, 8, 0.5, powers_of_two(2, 512)),
+        TargetCase("digits-mlp", 0.056, 1079, 20, 0.05, powers_of_two(4, 1024)),
+        TargetCase("digits-cnn", 0.084, 1079, 10, 0.02, powers_of_two(4, 512)),
+        TargetCase("mnist-mlp", 0.05, 50_000, 2, 0.01, powers_of_two(16, 2048)),
+        TargetCase("quadratic", 0.19, 1024, 8, 0.5, powers_of_two(2, 512)),
     )
 }

@@ -5,9 +5,10 @@ import functools
 import itertools
 import math
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,6 +19,8 @@ from batchlab.train.trial import run_trial
 from batchlab.workload import Workload, load_workload
 from target_cases import CASES, TargetCase
 from target_table import TargetRun
+
+Result = TypeVar("Result")
 
 EVALUATION_RATIO = 1.25
 FIRST_EVALUATION = 2**-10
@@ -81,9 +84,13 @@ class Runner:
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    def map(self, function: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
+        """Yield what a function returns in the workers, in the order of its arguments."""
+        return self._pool.map(function, *arguments)
+
     def runs(self, requests: Iterable[Request]) -> Iterator[TargetRun]:
         """Yield the runs in the order in which they are asked for."""
-        return self._pool.map(_run, itertools.repeat(self._name), requests)
+        return self.map(run_request, itertools.repeat(self._name), requests)
 
 
 @functools.cache
@@ -91,7 +98,8 @@ def _loaded(name: str) -> Workload:
     return load_workload(name)
 
 
-def _run(name: str, request: Request) -> TargetRun:
+def run_request(name: str, request: Request) -> TargetRun:
+    """Return one run of a case, in the process that asks; the workload is loaded once."""
     case, workload = CASES[name], _loaded(name)
     result = run_trial(workload, settings_of(case, workload, request))
     return target_run(result, case.target, higher_is_better=workload.metric.higher_is_better)

@@ -16,6 +16,7 @@ from target_cases import TargetCase
 
 FOLDER = Path(__file__).parent / "tables"
 FORMAT = "batchlab.exhaustive-table/1"
+OBJECTIVES = ("time", "examples")
 Cell = tuple[int, float]
 
 
@@ -40,10 +41,13 @@ class TargetRun:
 
 @dataclass(frozen=True, slots=True)
 class StepSeconds:
-    """Seconds of an optimizer step by batch size, and how they were measured; `provisional` on a busy machine."""
+    """Seconds of an optimizer step by batch size, with the number of threads that is fastest there.
+
+    `provisional` ones were measured while others used the machine.
+    """
 
     seconds: Mapping[int, float]
-    threads: int
+    most_threads: int
     provisional: bool
 
     def at(self, batch_size: float) -> float:
@@ -51,7 +55,7 @@ class StepSeconds:
 
         Below the smallest size measured a step takes as long as there, above the largest an example does.
 
-        >>> times = StepSeconds({8: 1.0, 32: 4.0}, threads=1, provisional=False)
+        >>> times = StepSeconds({8: 1.0, 32: 4.0}, most_threads=1, provisional=False)
         >>> [times.at(size) for size in (4, 8, 16, 64)]
         [1.0, 1.0, 2.0, 8.0]
         """
@@ -128,7 +132,11 @@ def save_table(table: ExhaustiveTable, folder: Path = FOLDER) -> None:
     """Write the table, one line a cell, at once: a run that is killed leaves the last whole file."""
     folder.mkdir(exist_ok=True)
     times = table.step_seconds
-    stored = times and {"seconds": dict(times.seconds), "threads": times.threads, "provisional": times.provisional}
+    stored = times and {
+        "seconds": dict(times.seconds),
+        "most_threads": times.most_threads,
+        "provisional": times.provisional,
+    }
     head = {"format": FORMAT, **_question(table.case), "made": table.made, "step_seconds": stored}
     parts = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
     parts += [f'"cells": {_rows(table.cells)}', f'"fresh": {_rows(table.fresh)}']
@@ -157,7 +165,9 @@ def load_table(case: TargetCase, folder: Path = FOLDER) -> ExhaustiveTable:
         data["made"],
         times
         and StepSeconds(
-            {int(size): seconds for size, seconds in times["seconds"].items()}, times["threads"], times["provisional"]
+            {int(size): seconds for size, seconds in times["seconds"].items()},
+            times["most_threads"],
+            times["provisional"],
         ),
         _cells(data["cells"]),
         _cells(data["fresh"]),

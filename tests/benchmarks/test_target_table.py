@@ -8,7 +8,7 @@ from target_cases import CASES, TargetCase
 from target_table import ExhaustiveTable, StepSeconds, TargetRun, load_table, save_table
 
 CASE = TargetCase("tiny", 0.1, 100, 2, 0.1, (8, 32), octaves=(0, 1))
-TIMES = StepSeconds({8: 1.0, 32: 2.0}, threads=1, provisional=True)
+TIMES = StepSeconds({8: 1.0, 32: 2.0}, most_threads=1, provisional=True)
 SLOW, FAST = (8, 0.05), (32, 0.1)
 
 
