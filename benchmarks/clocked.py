@@ -21,6 +21,10 @@ class Clocked:
     back: dict[str, float] = field(default_factory=dict)
     asked_to_time: float = 0.0
 
+    def settle(self, trials: Sequence[TrialSettings], threads: int | None, on_wait: Callable[[], None]) -> int:
+        """See `Executor`."""
+        return self.inner.settle(trials, threads, on_wait)
+
     def free(self) -> int:
         """See `Executor`."""
         return self.inner.free()

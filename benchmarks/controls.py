@@ -15,7 +15,8 @@ from typing import Any
 
 from batchlab.analyze.study import analyze_study
 from batchlab.records import to_json
-from batchlab.studies.executors import LocalExecutor, WorkloadSource
+from batchlab.studies.executors import WorkloadSource
+from batchlab.studies.local_executor import LocalExecutor
 from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study

@@ -17,6 +17,10 @@ class Instant:
     places: int
     queue: list[tuple[str, TrialSettings]] = field(default_factory=list)
 
+    def settle(self, trials: Sequence[TrialSettings], threads: int | None, on_wait: Callable[[], None]) -> int:
+        """See `Executor`."""
+        return threads or 1
+
     def free(self) -> int:
         """See `Executor`."""
         return self.places - len(self.queue)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchlab.studies.executors import LocalExecutor
+from batchlab.studies.local_executor import LocalExecutor
 
 
 @pytest.fixture

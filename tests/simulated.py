@@ -157,6 +157,12 @@ class InstantExecutor:
     places: int = 2
     ran: list[TrialSettings] = field(default_factory=list)
     queue: list[tuple[str, TrialSettings]] = field(default_factory=list)
+    threads: int = 1
+
+    def settle(self, trials: Sequence[TrialSettings], threads: int | None, on_wait: Callable[[], None]) -> int:
+        """Return the threads that are wanted."""
+        on_wait()
+        return threads or self.threads
 
     def free(self) -> int:
         """Return the free places."""

@@ -6,7 +6,7 @@ import pytest
 
 import batchlab
 from batchlab.errors import DataMissing, UsageError
-from simulated import INFO
+from simulated import INFO, InstantExecutor, World
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def loading(monkeypatch):
     def opened(*arguments):
         if errors:
             raise errors[0]
-        yield None, INFO
+        yield InstantExecutor(World(dict.fromkeys((8, 16, 32), 0.1)).result), INFO
 
     monkeypatch.setattr("batchlab.api.opened_executor", opened)
     return errors
@@ -50,3 +50,17 @@ def test_a_workload_that_does_not_load_is_its_own_error_where_the_options_are_ri
     loading.append(DataMissing("There are no data; get some."))
     with pytest.raises(DataMissing):
         batchlab.study("digits-mlp", batch_sizes=[8, 2048])
+
+
+def test_a_preview_stores_nothing_and_keeps_no_trial(loading, tmp_path):
+    store = tmp_path / "batchlab.db"
+    found = batchlab.preview("digits-mlp", "8:32", lr=0.1, seeds=4, store=store)
+    assert (found.trials.low, found.trials.high, found.timed_by) == (12, 12, "timing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_preview_knows_the_trials_of_the_store(loading, tmp_path):
+    store = tmp_path / "batchlab.db"
+    batchlab.study("digits-mlp", "8:32", lr=0.1, seeds=3, store=store, name="mine")
+    found = batchlab.preview("digits-mlp", "8:32", lr=0.1, seeds=4, store=store)
+    assert (found.trials.low, found.stages[0].stored, found.timed_by) == (3, 9, "trials")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batchlab.adapt.accumulate import accumulate
     from batchlab.adapt.monitor import NoiseScaleMonitor
-    from batchlab.api import Study, load_study, resume, study
+    from batchlab.api import Study, load_study, preview, resume, study
     from batchlab.measure.host_memory import find_max_batch_size_on_host
     from batchlab.measure.max_batch_size import find_max_batch_size
     from batchlab.measure.speed import measure_speed
@@ -44,6 +44,7 @@ __all__ = [
     "load_workload",
     "measure_speed",
     "noise_moments",
+    "preview",
     "resume",
     "scale_hyperparameters",
     "study",
@@ -67,6 +68,7 @@ _PLACES = {
     "load_workload": "batchlab.workload",
     "measure_speed": "batchlab.measure.speed",
     "noise_moments": "batchlab.numerics.gradient_moments",
+    "preview": "batchlab.api",
     "resume": "batchlab.api",
     "scale_hyperparameters": "batchlab.numerics.rules",
     "study": "batchlab.api",

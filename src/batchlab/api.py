@@ -8,18 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchlab.analyze.findings import Answer, StudyFindings
+from batchlab.analyze.preview import Preview
 from batchlab.analyze.study import analyze_study
-from batchlab.errors import BatchlabError, MissingPackage, UsageError
+from batchlab.errors import BatchlabError, MissingPackage, StoreError, UsageError
 from batchlab.records import StudyRecord, StudySpec, TrialResult, WorkloadInfo, identity
 from batchlab.studies.asking import Asked, ask
+from batchlab.studies.device_names import device_kind
 from batchlab.studies.executors import Executor
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
+from batchlab.studies.plan import timed_settings
+from batchlab.studies.previewing import outlook_of, preview_of
 from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.running import Limits
 from batchlab.studies.spec import mistakes_without_workload, resolve_spec
 from batchlab.studies.store import Store, known_study, open_store
 from batchlab.studies.store_addresses import DEFAULT_STORE
+from batchlab.studies.trial_costs import known_costs, timed_costs
 
 if TYPE_CHECKING:
     import pandas
@@ -132,12 +138,51 @@ def study(
             )
 
 
+def preview(
+    workload: AnyWorkload | os.PathLike[str],
+    batch_sizes: int | str | Sequence[int] | None = None,
+    *,
+    progress: Progress | None = None,
+    spec: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Preview:
+    """Return what `study` with the same arguments would do: trials, seconds, and what the seeds can tell apart.
+
+    Nothing is stored, and nothing is trained beyond two short trials a batch size where the store has none to tell how
+    long they take.
+
+    Raises:
+        UsageError: options are wrong, with a message for each.
+        WorkloadError: the workload or its data cannot be used.
+    """
+    asked, watcher = ask(workload, {"batch_sizes": batch_sizes, **options}, spec), progress or Quiet()
+    with _loaded(asked, watcher) as (executor, info), ExitStack() as stack:
+        question = resolve_spec(asked.options, info, asked.mistakes)
+        try:
+            kept = stack.enter_context(_opened(asked.run.store, watcher, create=False))
+        except StoreError:
+            # There is none yet, or none that a study could use, which it will say.
+            kept = MemoryStore()
+        outlook, workers = outlook_of(question, info, kept.results), executor.free()
+        costs = known_costs(outlook.known)
+        untimed = [one for one in timed_settings(question, info) if one.batch_size not in costs]
+        name = asked.run.name or _name_of(kept, question, info)
+        return preview_of(
+            outlook,
+            costs | timed_costs(executor, untimed, info),
+            name=name,
+            workers=workers,
+            timed_by="timing" if untimed else "trials",
+        )
+
+
 def resume(
     name: str = "latest",
     *,
     workload: AnyWorkload | None = None,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    device: str | None = None,
     timeout: float | None = None,
     max_minutes: float | None = None,
     progress: Progress | None = None,
@@ -145,7 +190,7 @@ def resume(
     """Go on with a study of the store, by its name, the start of its id, or "latest"; finished ones come back at once.
 
     `workload` is needed where the study's was a Python object, and where the study was run on another machine: a file
-    that a store names is not run unless it is named again here.
+    that a store names is not run unless it is named again here. `device` says on which GPUs a study of GPUs goes on.
 
     Raises:
         StudyNotFound: no study, or more than one, answers to the name.
@@ -155,7 +200,13 @@ def resume(
     with _opened(store, watcher, create=False) as opened:
         record = opened.study(opened.find(name))
         spec, source = record.spec, workload if workload is not None else trusted_reference(record)
-        with opened_executor(source, spec.data_dir, spec.device, workers, watcher) as (executor, info):
+        place = device or spec.device
+        if device_kind(place) != device_kind(spec.device):
+            raise UsageError(
+                f"A study stays on its kind of device, and {record.name} is one of {device_kind(spec.device)}, got "
+                f"{place}; name devices of that kind, or start another study."
+            )
+        with opened_executor(source, spec.data_dir, place, workers, watcher) as (executor, info):
             return _analyzed(
                 run_study(
                     spec,

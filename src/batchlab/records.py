@@ -45,7 +45,8 @@ class WorkloadInfo:
     """What a study must know of a workload without loading it; `reference` is how a worker finds it.
 
     `n_train` counts the examples of an epoch. `notes` are sentences that whoever reads an answer should know, and
-    `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host.
+    `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host, and
+    `threads` serve each of its trials, as was best on the machine that the study began on; 0 is not decided yet.
     """
 
     name: str
@@ -68,6 +69,7 @@ class WorkloadInfo:
     notes: tuple[str, ...] = ()
     batch_norm: str | None = None
     inspected_on: str = ""
+    threads: int = 1
     format: str = "batchlab.workload/1"
 
 
@@ -138,7 +140,8 @@ class TrialSettings:
     `workload` is the workload's name: where its file or its data lie has no part in what a trial does. `seed` counts
     the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
     only the data order. Tuning trials (`purpose` tune) never see test data. `micro_batch_size` is the most examples of
-    one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early.
+    one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early. `threads`
+    move the last digits of sums on a CPU; on which of several GPUs it runs has no part in it.
     """
 
     workload: str
@@ -159,6 +162,7 @@ class TrialSettings:
     engine: str = ENGINE
     micro_batch_size: int | None = None
     stop: Stop | None = field(default=None, metadata=LATER)
+    threads: int = field(default=1, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 
 import batchlab
 import findings_cases
+import preview_cases
 from batchlab.cli import study as study_command
 from batchlab.cli.main import main
 from batchlab.cli.parser import Parser
@@ -104,7 +105,7 @@ def test_options_reach_the_function_under_its_own_names(calls):
 def test_every_option_of_the_command_is_one_of_the_function():
     parser = Parser(prog="batchlab study")
     study_command.add_options(parser)
-    own = {"help", "workload", "set", "json", "quiet", "report"}
+    own = {"help", "workload", "set", "json", "quiet", "report", "dry_run"}
     assert set(vars(parser.parse_args(["digits-mlp"]))) - own <= set(option_names())
 
 
@@ -129,6 +130,18 @@ def test_another_workload_is_set_for_a_spec_and_for_nothing_else(calls, capsys):
     assert capsys.readouterr().err == (
         "batchlab: --set workload changes that of a spec, got it beside digits-mlp; keep one of the two.\n"
     )
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_a_dry_run_prints_what_the_study_would_do_and_runs_nothing(calls, capsys, monkeypatch, json_too):
+    monkeypatch.setitem(vars(batchlab), "preview", lambda *arguments, progress, **given: preview_cases.FOUND)
+    assert main(["study", "digits-mlp", "--seeds", "7", "--dry-run", *(["--json"] if json_too else [])]) == 0
+    printed = capsys.readouterr().out
+    assert calls == []
+    if json_too:
+        assert json.loads(printed) == to_json(preview_cases.FOUND)
+    else:
+        assert printed.startswith("24 to 50 trials to run")
 
 
 def test_an_option_given_twice_is_refused(calls, capsys):

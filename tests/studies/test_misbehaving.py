@@ -13,7 +13,8 @@ from torch import nn
 import batchlab
 from batchlab.errors import ExecutorError, UsageError, WorkloadError
 from batchlab.studies import opening
-from batchlab.studies.executors import LocalExecutor, WorkloadSource
+from batchlab.studies.executors import WorkloadSource
+from batchlab.studies.local_executor import LocalExecutor
 from batchlab.studies.output import MOST_SHOWN, Relay, Tail
 from batchlab.studies.plan import trial_settings
 from batchlab.studies.progress import ProgressState
@@ -164,7 +165,7 @@ def test_a_worker_that_leaks_is_replaced_between_trials(tmp_path: Path) -> None:
             executor.submit(str(seed), trial)
             while (event := executor.next_event(1)) is None or event.result is None:
                 assert event is None or event.error is None
-            pids.add(executor._workers[0].process.pid)
+            pids.add(executor._crew.workers[0].process.pid)
     # 10 MB a step and twelve steps a trial: the second and third trial exceed what may be kept.
     assert 2 <= len(pids) <= 3
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from batchlab.analyze.study import analyze_study
 from batchlab.errors import ExecutorError, StudyInterrupted, StudyRunning
 from batchlab.records import StepTime, StudyRecord, TrialResult, TrialSettings
 from batchlab.studies.executors import Event
@@ -216,3 +217,32 @@ def test_when_time_is_up_no_more_trials_begin_and_what_there_is_is_the_record() 
         limits=Limits(minutes=60.0),
     )
     assert len(whole.trials) > 60
+
+
+def test_threads_are_decided_once_a_study_and_are_part_of_its_trials() -> None:
+    store, first = MemoryStore(), InstantExecutor(WORLD.result, threads=4)
+    run(store, first)
+    again = InstantExecutor(WORLD.result, threads=2)
+    record = run(store, again)
+    assert record.info.threads == 4
+    assert again.ran == []
+    assert {one.settings.threads for one in record.trials} == {4}
+    assert analyze_study(record).trials.done == len(record.trials)
+
+
+def test_trials_with_another_number_of_threads_are_other_trials() -> None:
+    store = MemoryStore()
+    run(store, InstantExecutor(WORLD.result), seeds=3)
+    record = run(store, InstantExecutor(WORLD.result, threads=2), seeds=5)
+    assert {one.settings.threads for one in record.trials} == {2}
+
+
+def test_a_study_whose_threads_were_not_decided_when_it_was_killed_decides_them() -> None:
+    class Killed(InstantExecutor):
+        def settle(self, *arguments: object) -> int:
+            raise KeyboardInterrupt
+
+    store = MemoryStore()
+    with pytest.raises(KeyboardInterrupt):
+        run(store, Killed(WORLD.result))
+    assert run(store, InstantExecutor(WORLD.result, threads=2)).info.threads == 2

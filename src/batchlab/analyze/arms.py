@@ -8,14 +8,15 @@ TUNING_SEED_BASE = 10_000
 
 
 def current_trials(record: StudyRecord) -> tuple[TrialResult, ...]:
-    """Return the trials made with the workload as it is now and by today's engine.
+    """Return the trials made with the workload as it is now, with its number of threads and by today's engine.
 
     A study keeps its id when its model or data change; what was measured before the change answers another question.
     """
+    wanted = (record.info.fingerprint, max(1, record.info.threads), ENGINE)
     return tuple(
         trial
         for trial in record.trials
-        if trial.settings.fingerprint == record.info.fingerprint and trial.settings.engine == ENGINE
+        if (trial.settings.fingerprint, trial.settings.threads, trial.settings.engine) == wanted
     )
 
 

@@ -96,6 +96,21 @@ def power_notice(spec: StudySpec, info: WorkloadInfo, trials: Iterable[TrialResu
     return power_sentence(comparing, spec.seeds, "the tuning trials")
 
 
+def power_before(n_seeds: int, n_sizes: int, level: float) -> str:
+    """Return what so many seeds tell apart while nothing shows how much one score scatters.
+
+    >>> power_before(5, 8, 0.95)
+    '5 seeds can tell about 2.1 standard deviations of a score apart (power 80%); trials will show how large one is.'
+    """
+    if n_seeds < 2 or n_sizes < 2:
+        return "Nothing can be told apart: that takes 2 batch sizes, and 3 seeds of each for intervals."
+    told = detectable_difference(1.0, n_seeds, n_sizes, level, POWER)
+    return (
+        f"{n_seeds} seeds can tell about {told:.2g} standard deviations of a score apart (power {100 * POWER:g}%); "
+        "trials will show how large one is."
+    )
+
+
 def power_notes(study: Prepared) -> list[str]:
     """Return what the study's seeds could tell, from the scatter that they showed; nothing where it cannot be seen."""
     alive = study.alive

@@ -40,7 +40,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--micro-batch-size", type=whole("--micro-batch-size"), metavar="N", help=text)
     add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
-    add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, ...")
+    add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, cuda:0,1, ...")
     add("--data", dest="data_dir", metavar="PLACE", help="the folder, or the file, of the workload's data")
     add("--name", metavar="NAME", help="a name for the study")
 

@@ -13,6 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     text = "its workload again: needed for a study from elsewhere"
     parser.add_argument("--workload", metavar="WORKLOAD", help=text)
+    parser.add_argument("--device", metavar="NAME", help="on which GPUs to go on, as in cuda:1 or cuda:0,1")
     add_run(parser)
 
 
@@ -24,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
             workload=arguments.workload,
             store=arguments.store,
             workers=arguments.workers,
+            device=arguments.device,
             timeout=arguments.timeout,
             max_minutes=arguments.max_minutes,
             progress=progress,

@@ -79,7 +79,7 @@ def find_max_batch_size(
         run_step: makes two or more full optimizer steps at a batch size (the optimizer's state exists only after the
             first), with the longest examples where they differ (`longest_first`); raises MemoryError,
             torch.OutOfMemoryError or a RuntimeError that says "out of memory" where it does not fit.
-        low: the size to begin with.
+        low: the size to begin with; 2 or more where the model normalizes over the batch.
         high: the largest size to try.
         peak_memory: the peak of the last run, in the unit of `limit`. Without either, a GPU that is in use is watched
             by the statistics of torch's allocator; else sizes are found by trial alone.
@@ -115,10 +115,10 @@ def _search(search: _Search, first: int) -> None:
     while not _run(search, size):
         if size == 1:
             return
-        size = size // RETREAT if size == first and size >= RETREAT else 1
+        size = (max(2, size // RETREAT) if size == first else 2) if size > 2 else 1
     if 2 * size < min(search.bad, search.cap + 1):
         _run(search, 2 * size)
-    if search.good > 1 and len(search.peaks) == 1 and search.bad < math.inf:
+    if search.good > 2 and len(search.peaks) == 1 and search.bad < math.inf:
         _run(search, search.good // 2)
     while (
         len(search.attempts) < MOST_ATTEMPTS

@@ -1,14 +1,19 @@
 """Trials in the calling process, one after another: for live workloads that cannot travel to another one."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 
+from batchlab.measure.block_timing import Steps
 from batchlab.records import StepTime, TrialSettings, WorkloadInfo
 from batchlab.studies.executors import Event
+from batchlab.studies.layout import PACE_S, Layout, Machine, Rehearsal, Sample, choose_layout
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
+from batchlab.train.rehearsal import free_memory, pace, rehearse
 from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
@@ -22,11 +27,28 @@ class InProcessExecutor:
         """Take a live workload; nothing runs yet."""
         self._workload, self._reference = workload, reference
         self._waiting: tuple[str, TrialSettings] | None = None
+        self._n_parameters = 0
 
     def inspect(self, device: str = "cpu") -> WorkloadInfo:
-        """Return what there is to know of the workload."""
+        """Return what there is to know of the workload; a GPU that is named becomes the current one."""
         check_device(device)
-        return inspect_workload(self._workload, self._reference, device)
+        kind, _, index = device.partition(":")
+        if index:
+            torch.cuda.set_device(device)
+        info = inspect_workload(self._workload, self._reference, kind)
+        self._n_parameters = info.n_parameters
+        return info
+
+    def settle(self, trials: Sequence[TrialSettings], threads: int | None, on_wait: Callable[[], None]) -> int:
+        """Return how many threads each trial is to have: one, or all where that is measured to be faster."""
+        machine = Machine(torch.get_num_threads(), gpus=int(trials[0].device != "cpu"), workers=1)
+        bench = _Bench(self._workload)
+        try:
+            with _threads(1):
+                return choose_layout(trials, machine, self._n_parameters, threads, bench).threads
+        except (Exception, SystemExit):
+            # What is wrong will show in the trials.
+            return threads or 1
 
     def free(self) -> int:
         """Return 1 where no trial waits."""
@@ -45,10 +67,41 @@ class InProcessExecutor:
             return None
         (key, settings), self._waiting = self._waiting, None
         try:
-            return Event(key, result=run_trial(self._workload, settings))
+            with _threads(settings.threads):
+                return Event(key, result=run_trial(self._workload, settings))
         except (Exception, SystemExit):
             return Event(key, error=traceback.format_exc())
 
     def time_steps(self, settings: Sequence[TrialSettings], on_wait: Callable[[], None]) -> tuple[StepTime, ...]:
         """Return step times, measured here with at most the threads that torch has here."""
         return time_steps(self._workload, settings, threads=thread_counts(torch.get_num_threads()))
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Tries layouts in this process; see `Bench`."""
+
+    workload: Workload
+    steppers: list[Steps] = field(default_factory=list)
+
+    def rehearse(self, samples: Sequence[Sample]) -> Rehearsal:
+        """See `Bench`."""
+        settings = [sample.settings for sample in samples]
+        free = free_memory(settings[0].device)
+        self.steppers, seconds, memory = rehearse(self.workload, settings)
+        return Rehearsal(tuple(seconds), memory, free)
+
+    def steps_per_s(self, layout: Layout, samples: Sequence[Sample]) -> list[float]:
+        """See `Bench`."""
+        return [pace(step, layout.threads, PACE_S) for step in self.steppers]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Give torch so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Union
 
 from batchlab.errors import CannotTravel, UsageError
 from batchlab.records import LIVE_PREFIX, StudyRecord, WorkloadInfo
-from batchlab.studies.executors import Executor, LocalExecutor, WorkloadSource
+from batchlab.studies.device_names import device_names
+from batchlab.studies.executors import Executor, WorkloadSource
+from batchlab.studies.local_executor import LocalExecutor
 from batchlab.studies.progress import Progress
 from batchlab.workloads import builtin_names
 
@@ -32,8 +34,8 @@ def opened_executor(
     Args:
         workload: a reference, a live workload, or a live factory of one.
         data_dir: where its data files are, for references.
-        device: where trials run.
-        workers: how many processes; by default one a core, on a GPU one.
+        device: where trials run, as in cpu, cuda or cuda:0,1.
+        workers: how many processes; by default as many as are fastest: one a core, on a GPU one, or as measured.
         watcher: told what the workload prints, that it loads slowly, or that trials run here.
     """
     with ExitStack() as stack:
@@ -46,9 +48,9 @@ def opened_executor(
 def _with_workers(
     stack: ExitStack, source: WorkloadSource, device: str, workers: int | None, watcher: Progress
 ) -> tuple[Executor, WorkloadInfo]:
-    count = 1 if workers is None and device != "cpu" else workers
-    executor = stack.enter_context(LocalExecutor(source, workers=count, on_output=watcher.notice, fork=device == "cpu"))
-    return executor, executor.inspect(device, _told_when_slow(watcher))
+    executor = LocalExecutor(source, workers=workers, devices=device_names(device), on_output=watcher.notice)
+    stack.enter_context(executor)
+    return executor, executor.inspect(_told_when_slow(watcher))
 
 
 def _with_live(
@@ -112,7 +114,7 @@ def _in_process(
     from batchlab.workloads.loading import made_by
 
     executor = InProcessExecutor(made_by(workload, reference), reference)
-    return executor, executor.inspect(device)
+    return executor, executor.inspect(device_names(device)[0])
 
 
 def _pickled(workload: object) -> bytes:

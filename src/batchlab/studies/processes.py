@@ -35,7 +35,8 @@ class Process(Protocol):
 class Worker:
     """One worker process, our end of its pipe, what it prints, and the trial it runs.
 
-    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up.
+    `memory` is what it held after its first trial, in bytes; `canceled` is why its trial was given up. `rehearsed` is
+    whether it has steps at hand to be tried.
     """
 
     process: Process
@@ -44,6 +45,8 @@ class Worker:
     key: str | None = None
     memory: int | None = None
     canceled: str | None = None
+    device: str = "cpu"
+    rehearsed: bool = False
 
 
 def start_worker(relay: Relay) -> Worker:

@@ -4,69 +4,27 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StoreError, StudyInterrupted
-from batchlab.records import StudyRecord, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.records import StudyRecord, StudySpec, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.drive import Drive
 from batchlab.studies.driver import user_name
 from batchlab.studies.executors import Event, Executor
 from batchlab.studies.plan import Plan, plan
-from batchlab.studies.progress import Progress, ProgressState, how_to_go_on, last_line
+from batchlab.studies.progress import Progress, how_to_go_on, last_line
 from batchlab.studies.quiet_pass import to_time
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
 from batchlab.studies.signals import first_ctrl_c
 from batchlab.studies.store import Claim, Store, known_study
-from batchlab.studies.tally import Queue, Tally
+from batchlab.studies.tally import Queue
 from batchlab.studies.trials import trial_id
 
 MOST_FAILURES = 5
 SECONDS_BETWEEN_UPDATES = 0.2
 SECONDS_BETWEEN_LOOKS = 1.0
-
-
-@dataclass
-class _Drive:
-    """A study under way."""
-
-    spec: StudySpec
-    info: WorkloadInfo
-    store: Store
-    executor: Executor
-    progress: Progress
-    study_id: str
-    name: str
-    limits: Limits
-    started: float = field(default_factory=time.monotonic)
-    results: dict[str, TrialResult] = field(default_factory=dict)
-    running: dict[str, Running] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-    queue: Queue = field(default_factory=lambda: Queue(()))
-    tally: Tally = field(init=False)
-    n_failed: int = 0
-    work_done: float = 0.0
-    stopping: bool = False
-    shown: float = -math.inf
-    elsewhere: list[TrialSettings] = field(default_factory=list)
-    looked: float = -math.inf
-
-    def __post_init__(self) -> None:
-        """Begin to count."""
-        self.tally = Tally(self.spec, self.info)
-
-    def keep(self, results: Mapping[str, TrialResult]) -> None:
-        """Store results and count them."""
-        self.store.add_results(self.study_id, results)
-        self.results |= results
-        for result in results.values():
-            self.tally.add(result)
-
-    @property
-    def time_is_up(self) -> bool:
-        """Return whether no more trials may begin."""
-        return self.limits.minutes is not None and time.monotonic() - self.started > 60 * self.limits.minutes
 
 
 def run_study(
@@ -92,14 +50,16 @@ def run_study(
     study_id = identity(spec)
     before = known_study(store, study_id)
     if before is None:
-        store.save_study(study_id, name, spec, info)
-    drive = _Drive(spec, info, store, executor, progress, study_id, name, limits)
+        store.save_study(study_id, name, spec, dataclasses.replace(info, threads=0))
+    drive = Drive(spec, info, store, executor, progress, study_id, name, limits)
     with store.claim(study_id) as claim, first_ctrl_c(lambda again: _stop(drive, again)):
         if before is not None and before.info.fingerprint != info.fingerprint:
             progress.notice(f"{info.name} has changed since this study was last run: its trials are made anew.")
             store.save_step_times(study_id, ())
-        store.save_study(study_id, name, spec, info)
+            before = None
         try:
+            _settle(drive, before.info.threads if before else 0, claim)
+            store.save_study(study_id, name, spec, drive.info)
             stage = ""
             while not (step := _next_plan(drive)).complete and not drive.time_is_up:
                 if (stage, step.stage) == ("tuning", "confirming"):
@@ -120,13 +80,43 @@ def run_study(
     return store.study(study_id)
 
 
-def _say_what_can_be_told_apart(drive: _Drive) -> None:
+def _settle(drive: Drive, threads: int, claim: Claim) -> None:
+    """Make the executor ready, and fix how many threads each trial has: for the life of a study, if it is not yet."""
+    drive.info = dataclasses.replace(drive.info, threads=threads)
+    step = _next_plan(drive) if threads else plan(drive.spec, drive.info, {})
+    trials = [settings for settings in step.trials if trial_id(settings) not in drive.results]
+    if step.complete or drive.time_is_up or not trials:
+        return
+    found = drive.executor.settle(trials, threads or None, _while_waiting(drive, claim))
+    if not threads:
+        drive.info = dataclasses.replace(drive.info, threads=found)
+    if drive.info.threads > 1:
+        drive.progress.notice(
+            f"Each trial has {drive.info.threads} threads: so the study is faster, or fits in memory."
+        )
+
+
+def _while_waiting(drive: Drive, claim: Claim, limit_s: float = math.inf) -> Callable[[], None]:
+    """Return what to do several times a second while the executor is busy with something that is no trial."""
+    started = time.monotonic()
+
+    def on_wait() -> None:
+        claim.touch()
+        if drive.stopping:
+            raise _stopped(drive)
+        if time.monotonic() - started > limit_s:
+            raise ExecutorError(f"The quiet pass was ended after {limit_s:.0f} s; steps may hang.")
+
+    return on_wait
+
+
+def _say_what_can_be_told_apart(drive: Drive) -> None:
     sentence = power_notice(drive.spec, drive.info, drive.results.values())
     if sentence is not None:
         drive.progress.notice(sentence)
 
 
-def _next_plan(drive: _Drive) -> Plan:
+def _next_plan(drive: Drive) -> Plan:
     """Return the plan once everything the store knows of it has been taken in."""
     while True:
         step = plan(drive.spec, drive.info, drive.results)
@@ -136,7 +126,7 @@ def _next_plan(drive: _Drive) -> Plan:
             return step
 
 
-def _adopt(drive: _Drive, keys: set[str]) -> set[str]:
+def _adopt(drive: Drive, keys: set[str]) -> set[str]:
     """Take in the results that the store has of these trials, whoever made them, and return their keys."""
     known = {key: found for key, found in drive.store.results(keys).items() if found.status != "failed"}
     if known:
@@ -144,7 +134,7 @@ def _adopt(drive: _Drive, keys: set[str]) -> set[str]:
     return set(known)
 
 
-def _keep_busy(drive: _Drive, step: Plan, claim: Claim) -> None:
+def _keep_busy(drive: Drive, step: Plan, claim: Claim) -> None:
     """Give every free worker the longest trial that waits, and take in events until the plan may have changed.
 
     A worker that becomes free gets its next trial before what it has found is stored, which takes the disk a while.
@@ -166,11 +156,11 @@ def _keep_busy(drive: _Drive, step: Plan, claim: Claim) -> None:
         _give_up_on_the_hung(drive)
         event = _next_event(drive)
         if time.monotonic() - drive.shown >= SECONDS_BETWEEN_UPDATES:
-            drive.progress.update(_state(drive, step.stage, step.n_expected, mean_work))
+            drive.progress.update(drive.state(step.stage, step.n_expected, mean_work))
             drive.shown = time.monotonic()
 
 
-def _start(drive: _Drive, settings: TrialSettings, claim: Claim) -> None:
+def _start(drive: Drive, settings: TrialSettings, claim: Claim) -> None:
     """Run a trial, or put it to those that the driver of another study runs at this moment."""
     key = trial_id(settings)
     if claim.take(key):
@@ -180,14 +170,14 @@ def _start(drive: _Drive, settings: TrialSettings, claim: Claim) -> None:
         drive.elsewhere.append(settings)
 
 
-def _next_event(drive: _Drive) -> Event | None:
+def _next_event(drive: Drive) -> Event | None:
     if drive.running:
         return drive.executor.next_event(SECONDS_BETWEEN_UPDATES)
     time.sleep(SECONDS_BETWEEN_UPDATES)
     return None
 
 
-def _found_elsewhere(drive: _Drive) -> bool:
+def _found_elsewhere(drive: Drive) -> bool:
     """Take in what other drivers have brought by now, and ask for the rest again: they may have given it up."""
     if not drive.elsewhere or time.monotonic() - drive.looked < SECONDS_BETWEEN_LOOKS:
         return False
@@ -198,7 +188,7 @@ def _found_elsewhere(drive: _Drive) -> bool:
     return bool(found)
 
 
-def _take_in(drive: _Drive, event: Event) -> bool:
+def _take_in(drive: Drive, event: Event) -> bool:
     """Keep what an event brings; True when a trial has ended."""
     if event.examples is not None:
         if event.key in drive.running:
@@ -223,7 +213,7 @@ def _take_in(drive: _Drive, event: Event) -> bool:
     return True
 
 
-def _give_up_on_the_hung(drive: _Drive) -> None:
+def _give_up_on_the_hung(drive: Drive) -> None:
     """Cancel trials that take longer than they may; what becomes of them is read as an event."""
     for key, trial in drive.running.items():
         reason = why_hung(trial, time.monotonic(), drive.limits.trial_s)
@@ -231,7 +221,7 @@ def _give_up_on_the_hung(drive: _Drive) -> None:
             drive.executor.cancel(key, reason)
 
 
-def _refuse_if_all_failed(drive: _Drive) -> None:
+def _refuse_if_all_failed(drive: Drive) -> None:
     failed = [one for one in drive.results.values() if one.status == "failed"]
     if failed and len(failed) == len(drive.results):
         raise _all_failing(len(failed), last_line(failed[-1].message))
@@ -241,15 +231,15 @@ def _all_failing(count: int, reason: str) -> ExecutorError:
     return ExecutorError(f"{count} trials failed, the last with: {reason}; mend that and run the study again.")
 
 
-def _stopped(drive: _Drive) -> StudyInterrupted:
+def _stopped(drive: Drive) -> StudyInterrupted:
     return StudyInterrupted(f"Stopped: {len(drive.results)} finished trials are kept; {_next(drive)}.")
 
 
-def _next(drive: _Drive) -> str:
+def _next(drive: Drive) -> str:
     return how_to_go_on(drive.spec, drive.name, drive.store.url)
 
 
-def _time_quietly(drive: _Drive, claim: Claim) -> None:
+def _time_quietly(drive: Drive, claim: Claim) -> None:
     """Measure the step time of every size that trains, unless the store has it, when no trial is running any more.
 
     A failure costs the seconds in the answer and nothing else.
@@ -258,40 +248,16 @@ def _time_quietly(drive: _Drive, claim: Claim) -> None:
     timed = {one.batch_size for one in drive.store.outline(drive.study_id).step_times}
     if timed >= {one.batch_size for one in settings}:
         return
-    limit, started = drive.limits.trial_s or limit_s, time.monotonic()
-
-    def on_wait() -> None:
-        claim.touch()
-        if drive.stopping:
-            raise _stopped(drive)
-        if time.monotonic() - started > limit:
-            raise ExecutorError(f"The quiet pass was ended after {limit:.0f} s; steps may hang.")
-
-    drive.progress.update(_state(drive, "timing"))
+    limit = drive.limits.trial_s or limit_s
+    drive.progress.update(drive.state("timing"))
     try:
-        drive.store.save_step_times(drive.study_id, drive.executor.time_steps(settings, on_wait))
+        times = drive.executor.time_steps(settings, _while_waiting(drive, claim, limit))
+        drive.store.save_step_times(drive.study_id, times)
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
 
 
-def _state(drive: _Drive, stage: str, n_expected: int = 0, mean_work: float = 0.0) -> ProgressState:
-    done, waiting = len(drive.results), len(drive.running) + len(drive.queue)
-    elapsed = time.monotonic() - drive.started
-    work_left = drive.queue.work + sum(work_of(one.settings) for one in drive.running.values()) / 2
-    work_left += max(0, n_expected - done - waiting) * mean_work
-    return ProgressState(
-        study_name=drive.name,
-        stage=stage,
-        done=done,
-        total=max(n_expected, done),
-        running=tuple(map(str, drive.running.values())),
-        best=drive.tally.best(),
-        seconds=elapsed,
-        seconds_left=elapsed * work_left / drive.work_done if drive.work_done else None,
-    )
-
-
-def _stop(drive: _Drive, again: bool) -> None:
+def _stop(drive: Drive, again: bool) -> None:
     """Take Ctrl-C: the first lets the trials under way end, the second does not."""
     if again:
         raise StudyInterrupted(f"Stopped at once; {_next(drive)}.")

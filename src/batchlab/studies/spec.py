@@ -7,6 +7,7 @@ from typing import Any
 
 from batchlab.errors import UsageError
 from batchlab.records import Budget, Current, Schedule, Settings, StudySpec, WorkloadInfo
+from batchlab.studies.device_names import device_kind
 from batchlab.studies.optimizer_settings import (
     DEFAULT_LEARNING_RATES,
     OTHER_LEARNING_RATE,
@@ -264,7 +265,7 @@ _READERS: Mapping[str, Read] = {
     "target": _target,
     "margin": _margin,
     "level": lambda options, _: share("The level is a probability in [0.5, 1)", options.level, "use 0.95", least=0.5),
-    "device": lambda options, _: text("device", options.device),
+    "device": lambda options, _: device_kind(text("device", options.device)),
     "data_dir": lambda options, _: None if options.data_dir is None else text("data_dir", options.data_dir),
     "same_batch_size": _same_batch_size,
 }

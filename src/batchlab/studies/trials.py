@@ -39,4 +39,5 @@ def trial_settings(
         purpose=purpose,
         device=spec.device,
         micro_batch_size=spec.micro_batch_size if is_split else None,
+        threads=max(1, info.threads),
     )

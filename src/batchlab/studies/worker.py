@@ -1,9 +1,12 @@
-"""A worker process: started once, it loads the workload and runs the trials it is sent, one thread each.
+"""A worker process: started once, it loads the workload and runs the trials it is sent.
 
 Run as `python -m batchlab.studies.worker FD`, where FD is its end of a socket pair. Messages are pickled tuples:
 
     load SOURCE                     -> nothing
+    use DEVICE                      -> nothing; which of several GPUs is this worker's
     inspect DEVICE                  -> info WorkloadInfo
+    rehearse SETTINGS...            -> rehearsed Rehearsal
+    pace INDEX THREADS SECONDS      -> pace STEPS_PER_S, with the settings of that index
     trial KEY SETTINGS              -> progress KEY EXAMPLES ..., result KEY TrialResult MEMORY_BYTES
     time SETTINGS...                -> times (StepTime, ...)
 
@@ -18,16 +21,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
 from batchlab.errors import BatchlabError, CannotTravel
+from batchlab.measure.block_timing import Steps
 from batchlab.studies.executors import WorkloadSource, available_cores
+from batchlab.studies.layout import Rehearsal
 from batchlab.train.devices import check_device
 from batchlab.train.inspection import inspect_workload
+from batchlab.train.rehearsal import free_memory, pace, rehearse
 from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
@@ -44,6 +50,7 @@ class _State:
     pipe: Connection
     source: WorkloadSource | None = None
     workload: Workload | None = None
+    steppers: list[Steps] = field(default_factory=list)
 
 
 def main() -> None:
@@ -57,7 +64,15 @@ def serve(pipe: Connection, source: WorkloadSource | None = None, workload: Work
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
     state = _State(pipe, source, workload)
-    handlers: dict[str, Callable[..., None]] = {"load": _load, "inspect": _inspect, "trial": _trial, "time": _time}
+    handlers: dict[str, Callable[..., None]] = {
+        "load": _load,
+        "use": _use,
+        "inspect": _inspect,
+        "rehearse": _rehearse,
+        "pace": _pace,
+        "trial": _trial,
+        "time": _time,
+    }
     while True:
         try:
             kind, key, *rest = state.pipe.recv()
@@ -76,17 +91,34 @@ def _load(state: _State, key: str, source: WorkloadSource) -> None:
     state.workload = load_source(source)
 
 
-def _inspect(state: _State, key: str, device: str) -> None:
+def _use(state: _State, key: str, device: str) -> None:
+    """Make this GPU the current one: everything else here speaks of "cuda", so that trials are alike on all of them."""
     check_device(device)
+    torch.cuda.set_device(device)
+
+
+def _inspect(state: _State, key: str, device: str) -> None:
     assert state.source is not None and state.workload is not None
     info = inspect_workload(state.workload, state.source.reference, device)
     state.pipe.send(("info", key, info))
 
 
+def _rehearse(state: _State, key: str, settings: Any) -> None:
+    assert state.workload is not None
+    free = free_memory(settings[0].device)
+    state.steppers, seconds, memory = rehearse(state.workload, settings)
+    state.pipe.send(("rehearsed", key, Rehearsal(tuple(seconds), memory, free)))
+
+
+def _pace(state: _State, key: str, index: int, threads: int, seconds: float) -> None:
+    state.pipe.send(("pace", key, pace(state.steppers[index], threads, seconds)))
+
+
 def _trial(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
-    # Users' code may have set it.
-    torch.set_num_threads(1)
+    state.steppers.clear()
+    # At each trial: users' code may have set it.
+    torch.set_num_threads(settings.threads)
     state.pipe.send(("progress", key, 0))
     last = time.monotonic()
 
@@ -102,7 +134,7 @@ def _trial(state: _State, key: str, settings: Any) -> None:
 
 def _time(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
-    threads = thread_counts(available_cores())
+    threads = thread_counts(available_cores()) if settings[0].device == "cpu" else available_cores()
     state.pipe.send(("times", key, time_steps(state.workload, settings, threads=threads)))
 
 

@@ -82,11 +82,11 @@ def _timed(
     splits = workload.splits(derive_seed(settings[0].base_seed, "data", settings[0].seed))
     train = on_device(splits.train, settings[0].device)
     try:
-        steppers = [_stepper(workload, train, one) for one in settings]
+        steppers = [make_steps(workload, train, one) for one in settings]
         counts = (threads,) if isinstance(threads, int) else threads
         used = _fastest(steppers, counts, TRIED_SHARE * block_s)
         if at_hand and not is_arrays(train):
-            steppers += [_stepper(workload, train, one, _read_once) for one in settings]
+            steppers += [make_steps(workload, train, one, _read_once) for one in settings]
         served = [_served_by(count, step) for count, step in zip(itertools.cycle(used), steppers, strict=False)]
         return speed_of([one.batch_size for one in settings], time_blocks(served, block_s=block_s)), used
     finally:
@@ -114,7 +114,7 @@ def _served_by(threads: int, step: Steps) -> Steps:
     return steps
 
 
-def _stepper(
+def make_steps(
     workload: Workload, train: Any, settings: TrialSettings, through: Callable[[Read], Read] = lambda read: read
 ) -> Steps:
     """Return a function that makes n steps and waits for the device; each has its own model and optimizer."""

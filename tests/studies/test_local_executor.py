@@ -9,7 +9,8 @@ import pytest
 
 from batchlab.errors import DeviceError, ExecutorError, UnknownWorkload
 from batchlab.records import Budget, TrialSettings
-from batchlab.studies.executors import Event, LocalExecutor, WorkloadSource
+from batchlab.studies.executors import Event, WorkloadSource
+from batchlab.studies.local_executor import LocalExecutor
 from batchlab.studies.plan import trial_settings
 from simulated import INFO, spec
 
@@ -98,8 +99,10 @@ def test_workers_run_trials_survive_errors_and_are_replaced_when_they_die(execut
     assert [one.batch_size for one in times] == [4, 8]
     assert all(0 < one.low_s <= one.median_s <= one.high_s for one in times)
 
-    with pytest.raises(DeviceError) as raised:
-        executor.inspect("cuda:9")
+
+def test_a_device_that_is_not_there_is_an_error(source: WorkloadSource) -> None:
+    with LocalExecutor(source, devices=("cuda:9",)) as executor, pytest.raises(DeviceError) as raised:
+        executor.inspect()
     assert str(raised.value) == "`--device` must be a device of this machine (cpu), got 'cuda:9'; use cpu."
 
 
@@ -123,7 +126,9 @@ def test_workers_end_with_their_driver(source: WorkloadSource) -> None:
     if pid == 0:
         executor = LocalExecutor(source, workers=1)
         executor.inspect()
-        Path(source.reference.split(":")[0]).parent.joinpath("pid").write_text(str(executor._workers[0].process.pid))
+        Path(source.reference.split(":")[0]).parent.joinpath("pid").write_text(
+            str(executor._crew.workers[0].process.pid)
+        )
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
     worker = int(Path(source.reference.split(":")[0]).parent.joinpath("pid").read_text())

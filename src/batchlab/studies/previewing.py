@@ -1,0 +1,170 @@
+"""What a study would do, found out without training it: its plan is followed with results that are imagined."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy
+
+from batchlab.analyze.arms import arm_of
+from batchlab.analyze.findings import StudyLabel
+from batchlab.analyze.power import power_before, power_notice
+from batchlab.analyze.preview import Preview, SizePreview, Span, StagePreview
+from batchlab.records import Curve, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.plan import plan
+from batchlab.studies.trial_costs import TrialCost
+from batchlab.studies.trials import trial_id, trial_settings
+
+STAGES = {"tune": "tuning", "confirm": "comparing"}
+# How far above where the search begins the best learning rates are imagined.
+FAR_OCTAVES = 3
+
+Known = Callable[[Iterable[str]], Mapping[str, TrialResult]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Course:
+    """All trials of a study, if the best learning rates lie somewhere; `known` are the results that there are."""
+
+    trials: tuple[TrialSettings, ...]
+    known: Mapping[str, TrialResult]
+
+    def of(self, purpose: str) -> list[TrialSettings]:
+        """Return the trials of one purpose."""
+        return [one for one in self.trials if one.purpose == purpose]
+
+    def waiting(self, purpose: str) -> list[TrialSettings]:
+        """Return those that would have to be run."""
+        return [one for one in self.of(purpose) if trial_id(one) not in self.known]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outlook:
+    """A study before it is run: the course with the fewest trials, and one with many."""
+
+    spec: StudySpec
+    info: WorkloadInfo
+    low: Course
+    high: Course
+
+    @property
+    def known(self) -> list[TrialResult]:
+        """Return the results that the store has."""
+        return list({**self.low.known, **self.high.known}.values())
+
+
+def outlook_of(spec: StudySpec, info: WorkloadInfo, known: Known) -> Outlook:
+    """Return how the study would go: its best learning rates where the search begins, or 8 times higher everywhere.
+
+    `known` gives those results of trials, by id, that the store has.
+    """
+    return Outlook(spec, info, _course(spec, info, known, 0), _course(spec, info, known, FAR_OCTAVES))
+
+
+def preview_of(outlook: Outlook, costs: Mapping[int, TrialCost], *, name: str, workers: int, timed_by: str) -> Preview:
+    """Return what the study would do.
+
+    Args:
+        outlook: how it would go.
+        costs: of a trial, by batch size.
+        name: the study's.
+        workers: trials at a time.
+        timed_by: where the costs come from, "trials" or "timing".
+    """
+    spec, info = outlook.spec, outlook.info
+    stages = tuple(_stage(outlook, costs, purpose) for purpose in STAGES if outlook.high.of(purpose))
+    power = power_notice(spec, info, outlook.known) or power_before(spec.seeds, len(spec.batch_sizes), spec.level)
+    return Preview(
+        study=StudyLabel(identity(spec), name),
+        workload=info.name,
+        device=spec.device,
+        budget=spec.budget,
+        learning_rate_mode=spec.lr_mode,
+        stages=stages,
+        batch_sizes=tuple(_size(outlook, arm, costs) for arm in spec.batch_sizes),
+        trials=Span(sum(one.trials.low for one in stages), sum(one.trials.high for one in stages)),
+        seconds=Span(
+            sum(one.trial_seconds.low for one in stages) / workers,
+            sum(one.trial_seconds.high for one in stages) / workers,
+        ),
+        workers=workers,
+        timed_by=timed_by,
+        power=power,
+        notes=tuple(_notes(outlook, timed_by)),
+    )
+
+
+def _course(spec: StudySpec, info: WorkloadInfo, known: Known, octaves: float) -> Course:
+    results: dict[str, TrialResult] = {}
+    stored: dict[str, TrialResult] = {}
+    while not (step := plan(spec, info, results)).complete:
+        unknown = {trial_id(one): one for one in step.trials if trial_id(one) not in results}
+        stored |= {key: one for key, one in known(unknown).items() if one.status != "failed"}
+        results |= {key: stored.get(key) or _imagined(spec, info, one, octaves) for key, one in unknown.items()}
+    return Course(step.trials, stored)
+
+
+def _imagined(spec: StudySpec, info: WorkloadInfo, settings: TrialSettings, octaves: float) -> TrialResult:
+    """Return a result with a loss that is quadratic in the octaves from the best learning rate, alike at every size."""
+    start = spec.base_lr * math.sqrt(settings.batch_size / spec.base_batch_size)
+    off = math.log2(settings.learning_rate / start) - octaves
+    # Some scatter: statistics want it.
+    loss = 0.1 + 0.01 * off**2 + 1e-4 * numpy.random.default_rng(int(trial_id(settings), 16)).normal()
+    metric, baseline = (1 - loss, 0.0) if info.higher_is_better else (loss, 1.0)
+    n_steps = settings.n_steps
+    ends = (baseline, metric)
+    return TrialResult(
+        settings=settings,
+        status="done",
+        curve=Curve((0, n_steps * settings.batch_size), (0, n_steps), (0.0, 0.0), ends, ends, ends),
+        examples=n_steps * settings.batch_size,
+        steps=n_steps,
+        valid_loss=loss,
+        valid_metric=metric,
+        baseline_metric=baseline,
+        train_loss=None,
+        train_metric=None,
+        test_loss=None,
+        test_metric=None,
+        seconds=0.0,
+        host="",
+        versions=(),
+    )
+
+
+def _stage(outlook: Outlook, costs: Mapping[int, TrialCost], purpose: str) -> StagePreview:
+    spec = outlook.spec
+    low, high = outlook.low.waiting(purpose), outlook.high.waiting(purpose)
+    # Seeds that are added where the answer stays open.
+    more = (spec.max_seeds or spec.seeds) - spec.seeds if purpose == "confirm" else 0
+    added = [one for one in outlook.high.of(purpose) if one.seed == 0] * more
+    seconds = [sum(costs[one.batch_size].seconds(one) for one in trials) for trials in (low, [*high, *added])]
+    return StagePreview(
+        name=STAGES[purpose],
+        trials=Span(len(low), len(high) + len(added)),
+        stored=len(outlook.low.of(purpose)) - len(low),
+        trial_seconds=Span(*seconds),
+    )
+
+
+def _size(outlook: Outlook, arm: int, costs: Mapping[int, TrialCost]) -> SizePreview:
+    spec = outlook.spec
+    trial = trial_settings(spec, outlook.info, arm, spec.base_lr, 0, "confirm")
+    first = [one for one in plan(spec, outlook.info, {}).trials if arm_of(spec, one) == arm]
+    rates = tuple(sorted({one.learning_rate for one in first}))
+    return SizePreview(arm, trial.n_steps, rates, costs[trial.batch_size].seconds(trial))
+
+
+def _notes(outlook: Outlook, timed_by: str) -> list[str]:
+    spec, notes = outlook.spec, []
+    if len(outlook.high.trials) > len(outlook.low.trials):
+        notes.append(
+            "Fewest trials: the best learning rates lie where the search begins. Most: they lie "
+            f"{2**FAR_OCTAVES} times higher at every batch size"
+            + (f", and {spec.max_seeds} seeds are needed everywhere." if spec.max_seeds else ".")
+        )
+    elif spec.max_seeds:
+        notes.append(f"Most trials: {spec.max_seeds} seeds are needed at every batch size.")
+    words = {"trials": "trials like these in the store", "timing": "short trials just now"}
+    notes.append(f"Time: from {words[timed_by]}; other work on the machine makes it longer.")
+    return notes
