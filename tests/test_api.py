@@ -1,11 +1,13 @@
 """What `batchlab.study` says before it trains; what it does is in the tests of its parts and of the whole."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 import batchlab
+import simulated
 from batchlab.errors import DataMissing, UsageError
+from batchlab.studies.store import open_store
 from simulated import INFO, InstantExecutor, World
 
 
@@ -64,3 +66,15 @@ def test_a_preview_knows_the_trials_of_the_store(loading, tmp_path):
     batchlab.study("digits-mlp", "8:32", lr=0.1, seeds=3, store=store, name="mine")
     found = batchlab.preview("digits-mlp", "8:32", lr=0.1, seeds=4, store=store)
     assert (found.trials.low, found.stages[0].stored, found.timed_by) == (3, 9, "trials")
+
+
+def test_a_study_does_not_go_on_on_another_kind_of_device(tmp_path):
+    store = tmp_path / "batchlab.db"
+    with closing(open_store(store)) as opened:
+        opened.save_study("abc", "mine", simulated.spec(), INFO)
+    with pytest.raises(UsageError) as caught:
+        batchlab.resume("mine", workload="digits-mlp", store=store, device="cuda:0,1")
+    assert str(caught.value) == (
+        "A study stays on its kind of device, and mine is one of cpu, got cuda:0,1; name devices of that kind, or start "
+        "another study."
+    )

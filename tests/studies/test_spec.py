@@ -41,6 +41,12 @@ def test_the_same_question_has_the_same_id_and_its_order_of_sizes_does_not_matte
     assert identity(first) != identity(resolve_spec(StudyOptions(batch_sizes=(8, 64), seeds=6), INFO))
 
 
+def test_on_which_gpus_a_study_runs_is_no_part_of_its_question() -> None:
+    one, several = (resolve_spec(StudyOptions(device=device), INFO) for device in ("cuda:1", "cuda:0,1"))
+    assert one.device == "cuda"
+    assert identity(one) == identity(several)
+
+
 @pytest.mark.parametrize(
     ("n_train", "sizes"), [(1, (1,)), (20, (8,)), (100, (8, 16, 32)), (10**6, tuple(2**k for k in range(3, 10)))]
 )
