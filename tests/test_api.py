@@ -75,6 +75,6 @@ def test_a_study_does_not_go_on_on_another_kind_of_device(tmp_path):
     with pytest.raises(UsageError) as caught:
         batchlab.resume("mine", workload="digits-mlp", store=store, device="cuda:0,1")
     assert str(caught.value) == (
-        "A study stays on its kind of device, and mine is one of cpu, got cuda:0,1; name devices of that kind, or start "
-        "another study."
+        "A study stays on its kind of device, and mine is one of cpu, got cuda:0,1; name devices of that kind, or "
+        "start another study."
     )
