@@ -4,11 +4,11 @@ import pytest
 
 from batchlab.analyze.preview import Preview, Span
 from batchlab.records import StudySpec, TrialResult
+from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.plan import plan, trial_id
 from batchlab.studies.previewing import outlook_of, preview_of
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.trial_costs import TrialCost
 from simulated import INFO, InstantExecutor, World, spec
 
