@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from batchlab.adapt.accumulate import accumulate
     from batchlab.adapt.monitor import NoiseScaleMonitor
     from batchlab.api import Study, load_study, preview, resume, study
+    from batchlab.measure.energy import measure_energy
     from batchlab.measure.host_memory import find_max_batch_size_on_host
     from batchlab.measure.max_batch_size import find_max_batch_size
     from batchlab.measure.speed import measure_speed
@@ -42,6 +43,7 @@ __all__ = [
     "indifference_set",
     "load_study",
     "load_workload",
+    "measure_energy",
     "measure_speed",
     "noise_moments",
     "preview",
@@ -66,6 +68,7 @@ _PLACES = {
     "indifference_set": "batchlab.numerics.comparisons",
     "load_study": "batchlab.api",
     "load_workload": "batchlab.workload",
+    "measure_energy": "batchlab.measure.energy",
     "measure_speed": "batchlab.measure.speed",
     "noise_moments": "batchlab.numerics.gradient_moments",
     "preview": "batchlab.api",
