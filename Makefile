@@ -56,7 +56,7 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/kill_resume.py --kills 2
 	$(BIN)/python benchmarks/noise_scale_coverage.py --repetitions 200
 	$(BIN)/python benchmarks/tradeoff_coverage.py --repetitions 50
-	$(BIN)/python benchmarks/noise_overhead.py --pairs 3
+	$(BIN)/python benchmarks/noise_overhead.py --pairs 2 --steps 200
 	$(BIN)/python benchmarks/gradient_norm_law.py --draws 200
 	$(BIN)/python benchmarks/loop_overhead.py --pairs 1 --steps 200
 	$(BIN)/python benchmarks/engine.py --short

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from batchlab.measure.batches import in_chunks
 from batchlab.measure.gradient_norms import measure_gradient_norms
-from batchlab.measure.gradients import batch_gradient, mean_loss_of, trained_parameters
+from batchlab.measure.gradients import MeanLoss, batch_gradient, mean_loss_of, trained_parameters
 from batchlab.measure.noise import measure_noise
 from batchlab.measure.per_example import per_example_sq_norms
 from batchlab.measure.squared_norms import squared_norms
@@ -56,16 +56,16 @@ def train(model: nn.Module, inputs: Tensor, targets: Tensor, rate: float, epochs
             optimizer.step()
 
 
-def exact(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
+def exact(model: nn.Module, inputs: Tensor, targets: Tensor, mean_loss: MeanLoss = MEAN_LOSS) -> tuple[float, float]:
     """Return |G|² and tr(Σ) of the data set."""
     parameters = tuple(trained_parameters(model).values())
     total = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
     squares = 0.0
     for part in in_chunks((inputs, targets), AT_ONCE):
-        gradient = batch_gradient(model, MEAN_LOSS, parameters, part)
+        gradient = batch_gradient(model, mean_loss, parameters, part)
         for sum_, own in zip(total, gradient, strict=True):
             sum_.add_(own.double(), alpha=len(part[0]) / len(inputs))
-        squares += float(per_example_sq_norms(model, MEAN_LOSS, part, chunk_size=AT_ONCE).sum())
+        squares += float(per_example_sq_norms(model, mean_loss, part, chunk_size=AT_ONCE).sum())
     signal = float(squared_norms(total).sum())
     return signal, squares / len(inputs) - signal
 

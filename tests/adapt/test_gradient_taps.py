@@ -19,7 +19,7 @@ def test_each_backward_pass_is_noted_before_it_is_added_up():
     taps = taps_of(model)
     for factor in (1.0, 3.0):
         model(factor * torch.ones(1, 2)).backward()
-        assert taps.take().tolist() == [2 * factor**2]
+        assert taps.take().tolist() == pytest.approx([2 * factor**2])
 
 
 def test_a_shared_parameter_is_noted_once_with_its_whole_gradient():

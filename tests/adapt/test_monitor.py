@@ -206,7 +206,7 @@ def test_parts_leave_the_step_as_it_was():
         monitor.micro_batch(len(part[0]), loss_weight=weight)
         sizes.append(len(part[0]))
     monitor.step()
-    assert sizes == [2, 2, 2] and monitor.every == 50
+    assert sizes == [2, 2, 2]
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, atol=1e-6)
     assert monitor.noise_scale.trace.mean == pytest.approx(monitor.average.trace)
@@ -290,6 +290,24 @@ def test_layers_that_were_not_asked_for_are_refused():
     )
     with pytest.raises(UsageError, match=f"^{re.escape(expected)}$"):
         _ = NoiseScaleMonitor(measure_cases.mlp()).noise_scales_by_layer
+
+
+def test_without_a_setting_it_measures_as_often_as_the_clock_allows(monkeypatch):
+    # Steps of 2 s, a second more where measured: half of 2 s every 17 steps is 3 %.
+    seconds = iter([float(second) for pair in range(50) for second in (5 * pair, 5 * pair + 3)])
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
+    model = measure_cases.Shifted(torch.full((D,), START))
+    monitor = NoiseScaleMonitor(model)
+    measured = []
+    for micro_batches in gaussian((8, 8), 70):
+        model.zero_grad()
+        measured.append(monitor.due)
+        for batch in micro_batches:
+            model(batch).mean().backward()
+            monitor.micro_batch(len(batch))
+        monitor.step()
+    assert [step for step, due in enumerate(measured) if due] == [*range(0, 34, 2), 34, 51, 68]
+    assert monitor.every == 17 and monitor.average.window_examples == 16_000
 
 
 def test_every_must_be_one_or_more():

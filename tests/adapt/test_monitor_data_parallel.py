@@ -12,9 +12,14 @@ from data_parallel_cases import SIZES, STEPS, backward, worker
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     multiprocessing.spawn(worker, (str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder):
     return json.loads((folder / "found.json").read_text())
 
 
@@ -38,3 +43,7 @@ def test_two_workers_that_accumulate_are_one_process_that_does(found):
 
 def test_the_step_counts_the_examples_of_all_workers(found):
     assert found["average"]["n_examples"] == STEPS * sum(SIZES)
+
+
+def test_workers_measure_the_same_steps_as_often_as_the_slowest_can(folder):
+    assert [(folder / f"every-{rank}").read_text() for rank in range(2)] == ["20", "20"]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchlab.adapt.step_moments import StepSums, layer_sums, step_moments
+from batchlab.adapt.step_moments import StepNorms, step_moments
 from batchlab.numerics.gradient_moments import noise_moments
 
 SIZES = st.lists(st.integers(1, 64), min_size=2, max_size=6)
@@ -13,12 +13,11 @@ SIZES = st.lists(st.integers(1, 64), min_size=2, max_size=6)
 
 def moments(gradients, sizes, weights, scale=1.0):
     """Return the (trace, signal) of single-layer gradients as they would be accumulated."""
-    sums = StepSums()
+    noted = StepNorms()
     for gradient, size, weight in zip(gradients, sizes, weights, strict=True):
-        sums.add((scale * weight * gradient).square().sum().reshape(1), size, weight)
+        noted.add((scale * weight * gradient).square().sum().reshape(1), size, weight)
     total = sum(scale * weight * gradient for gradient, weight in zip(gradients, weights, strict=True))
-    found, _ = step_moments(sums, total.square().sum().reshape(1), scale=scale)
-    return found
+    return step_moments(noted, total.square().sum().reshape(1), scale=scale).by_layer
 
 
 @given(SIZES, st.floats(0.01, 1e4))
@@ -53,4 +52,9 @@ def test_one_micro_batch_gives_nothing():
 
 
 def test_parameters_are_added_to_their_layers():
-    assert layer_sums(torch.tensor([1.0, 2.0, 4.0]), [0, 1, 0], 2).tolist() == [5, 2]
+    noted = StepNorms()
+    for norms in ([1.0, 2.0, 4.0], [3.0, 0.0, 6.0]):
+        noted.add(torch.tensor(norms), 1, 0.5)
+    found = step_moments(noted, torch.tensor([1.0, 0.5, 1.5]), (0, 2)).by_layer
+    # |g|² are four times those noted: on average 12 and 20 for single examples, 1.5 and 1.5 for the two together.
+    assert found == ((2 * (12 - 1.5), 2 * 1.5 - 12), (2 * (20 - 1.5), 2 * 1.5 - 20))

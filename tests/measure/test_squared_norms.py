@@ -1,10 +1,14 @@
 import pytest
 import torch
 
-from batchlab.measure.squared_norms import squared_norm, squared_norms
+from batchlab.measure.squared_norms import squared_norms
 
 
-@pytest.mark.parametrize("n", [1, 1000, 16384, 16385, 1_000_003])
+def squared_norm(gradient):
+    return squared_norms([gradient])[0]
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000, 32768, 32769, 1_000_003])
 def test_squared_norms_are_as_exact_as_float64_sums(n):
     gradient = torch.randn(n, generator=torch.Generator().manual_seed(n))
     assert squared_norm(gradient).item() == pytest.approx(gradient.double().square().sum().item(), rel=1e-6)
@@ -25,4 +29,5 @@ def test_low_precision_is_summed_in_float64():
 
 
 def test_norms_of_several_gradients_come_in_their_order():
-    assert squared_norms([torch.tensor([1.0]), torch.tensor([[2.0]])]).tolist() == [1, 4]
+    gradients = [torch.tensor([1.0]), torch.ones(300, 400), torch.tensor([[2.0]], dtype=torch.bfloat16)]
+    assert squared_norms(gradients).tolist() == pytest.approx([1, 120_000, 4], rel=1e-6)

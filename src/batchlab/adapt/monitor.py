@@ -9,25 +9,23 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from batchlab.adapt.gradient_taps import GradientTaps
+from batchlab.adapt.measuring_pace import MeasuringPace
 from batchlab.adapt.noise_window import NoiseWindow, add_step, noise_scale_of, window_from
-from batchlab.adapt.step_moments import StepSums, layer_sums, step_moments
+from batchlab.adapt.step_moments import Moments, StepNorms, step_moments
+from batchlab.adapt.workers import largest_over_workers
 from batchlab.errors import UsageError
 from batchlab.measure.batches import count_examples, in_chunks
 from batchlab.measure.coupling import coupling_module
 from batchlab.measure.gradients import layer_of, trained_parameters
-from batchlab.measure.squared_norms import squared_norm
+from batchlab.measure.squared_norms import squared_norms
 from batchlab.numerics.gradient_moments import add_noise_moments
 from batchlab.numerics.noise_average import NoiseAverage, update_noise_average
 from batchlab.numerics.noise_scale import NoiseScale
 
-# A measured step of a small network takes half as long again, one whose batch is split twice as long: see
-# benchmarks/noise_overhead.py. These keep the whole to about 3 %.
-DEFAULT_EVERY = 20
-DEFAULT_EVERY_WITH_PARTS = 50
 # Two halves cost least, and their signal is nearly as precise as that of more parts.
 DEFAULT_PARTS = 2
-# Measured steps that the window holds where nothing else is asked for.
-WINDOW_STEPS = 200
+# Training steps that the window holds where nothing else is asked for.
+WINDOW_STEPS = 1000
 FORMAT = "batchlab.monitor/1"
 SHARDED = ("FullyShardedDataParallel", "FSDPModule")
 
@@ -80,37 +78,46 @@ class NoiseScaleMonitor:
 
         Args:
             model: what is trained, wrapped in DistributedDataParallel where it is.
-            every: measure each so-many-th step, beginning with the first; by default the 20th, and the 50th once
-                `parts` is used, for an overhead of about 3 % on small networks and less on larger ones.
+            every: measure each so-many-th step, beginning with the first. By default as often as takes about 3 % of
+                the time, found by timing the first 34 steps, of which every second is measured; the clock is in it, so
+                give a number where a run must repeat exactly.
             loss_divisor: what each micro-batch's mean loss is divided by before `backward()`; the number of
                 micro-batches in many loops.
             scale: the factor that mixed precision multiplies losses with: the GradScaler, or a function that returns
                 it; read once in a measured step.
-            window_examples: how far back `noise_scale` and `average` look; by default 200 measured steps' worth.
+            window_examples: how far back `noise_scale` and `average` look; by default 1,000 steps' worth.
             by_layer: also keep the noise scale of each module.
         """
-        self._every, self.every = every, DEFAULT_EVERY if every is None else _at_least_one(every)
+        self._pace_setting = None if every is None else _at_least_one(every)
         self.loss_divisor = loss_divisor
         self._model, self._scale, self._window_examples = model, scale, window_examples
         self._group = model.process_group if isinstance(model, DistributedDataParallel) else None
         inner = model.module if isinstance(model, DistributedDataParallel) else model
         _check_not_sharded(inner)
         parameters = trained_parameters(inner)
-        self.layers = tuple(dict.fromkeys(map(layer_of, parameters))) if by_layer else ("",)
-        self._places = [self.layers.index(layer_of(name)) if by_layer else 0 for name in parameters]
+        layers = [layer_of(name) if by_layer else "" for name in parameters]
+        self.layers = tuple(dict.fromkeys(layers))
+        # A module's own parameters follow one another, so each layer is a stretch of them.
+        self._layer_starts = [layers.index(layer) for layer in self.layers]
         self._parameters = tuple(parameters.values())
         self._taps = GradientTaps(self._parameters)
         self._window: NoiseWindow | None = None
         self._average: NoiseAverage | None = None
         self.n_steps = self.n_skipped = 0
         self._steps_since, self._examples_since = 0, 0.0
-        self._sums, self._versions = StepSums(), 0
+        self._noted, self._versions = StepNorms(), 0
+        self._pace = self._new_pace()
         self._prepare()
+
+    @property
+    def every(self) -> int:
+        """From how many steps one is measured; 2 while the default is being found."""
+        return self._pace.every
 
     @property
     def due(self) -> bool:
         """Whether the step under way is measured."""
-        return self.n_steps % self.every == 0
+        return self._pace.due(self.n_steps)
 
     @property
     def noise_scale(self) -> NoiseScale:
@@ -141,8 +148,6 @@ class NoiseScaleMonitor:
         Raises:
             UsageError: a batch normalization would normalize the parts instead of the batch.
         """
-        if self._every is None and self._group is None:
-            self.every = DEFAULT_EVERY_WITH_PARTS
         if not self.due or self._group is not None:
             yield batch, 1.0
             return
@@ -168,7 +173,7 @@ class NoiseScaleMonitor:
         if not self.due:
             return
         weight = 1 / self.loss_divisor if loss_weight is None else loss_weight
-        self._sums.add(layer_sums(self._taps.take(), self._places, len(self.layers)), n_examples, weight)
+        self._noted.add(self._taps.take(), n_examples, weight)
         self._versions = self._gradient_versions()
 
     def step(self) -> None:
@@ -177,6 +182,7 @@ class NoiseScaleMonitor:
         if self.due:
             self._measure()
         self.n_steps += 1
+        self._pace.step_ended(self.n_steps)
         self._prepare()
 
     def state_dict(self) -> dict[str, Any]:
@@ -204,6 +210,7 @@ class NoiseScaleMonitor:
         self._window = None if state["window"] is None else window_from(state["window"])
         self._average = None if state["average"] is None else NoiseAverage(**state["average"])
         self.n_steps, self.n_skipped, self._steps_since, self._examples_since = state["counts"]
+        self._pace = self._new_pace()
         self._prepare()
 
     def close(self) -> None:
@@ -212,35 +219,34 @@ class NoiseScaleMonitor:
 
     def _prepare(self) -> None:
         """Get ready for the next step."""
-        self._sums = StepSums()
+        self._noted = StepNorms()
         self._taps.open() if self.due else self._taps.close()
 
     def _measure(self) -> None:
-        if not self._sums.n_micro_batches:
+        if not self._noted.weights:
             raise UsageError(
                 "`monitor.step` comes after the micro-batches of a step, but none was noted; call "
                 "`monitor.micro_batch(n)` after each backward pass."
             )
         self._check_unchanged()
-        norms = [torch.zeros(()) if p.grad is None else squared_norm(p.grad) for p in self._parameters]
-        device = self._parameters[0].device
-        final = layer_sums(torch.stack([norm.to(device).double() for norm in norms]), self._places, len(self.layers))
-        own_examples = self._sums.n_examples
-        moments, sums = step_moments(self._sums, final, scale=self._read_scale(), group=self._group)
-        if moments is None:
+        gradients = [torch.zeros_like(p[:0]) if p.grad is None else p.grad for p in self._parameters]
+        own_examples = sum(self._noted.n_examples)
+        norms, scale = squared_norms(gradients), self._read_scale()
+        found = step_moments(self._noted, norms, self._layer_starts, scale=scale, group=self._group)
+        if found.by_layer is None:
             self.n_skipped += 1
             self._steps_since, self._examples_since = 0, 0.0
-        elif moments:
-            self._add(moments, self._examples_since * sums.n_examples / own_examples)
+        elif found.by_layer:
+            self._add(found.by_layer, self._examples_since * found.n_examples / own_examples)
         elif self._window is None:
             raise UsageError(
                 "A noise scale needs two or more micro-batches in a step, got 1; accumulate, or split measured steps "
                 "with `for part, weight in monitor.parts(batch)`."
             )
 
-    def _add(self, moments: tuple[tuple[float, float], ...], n_examples: float) -> None:
+    def _add(self, moments: tuple[Moments, ...], n_examples: float) -> None:
         if self._window is None or self._average is None:
-            window = self._window_examples or WINDOW_STEPS * self.every * n_examples
+            window = self._window_examples or WINDOW_STEPS * n_examples / self._steps_since
             self._window, self._average = NoiseWindow(window), NoiseAverage(window)
         self._window = add_step(self._window, moments, self._steps_since, n_examples)
         self._average = update_noise_average(self._average, *add_noise_moments(moments), round(n_examples))
@@ -253,6 +259,14 @@ class NoiseScaleMonitor:
         if self._scale is None:
             return 1.0
         return float(self._scale.get_scale() if isinstance(self._scale, torch.amp.GradScaler) else self._scale())
+
+    def _new_pace(self) -> MeasuringPace:
+        device = self._parameters[0].device
+        return MeasuringPace(
+            self._pace_setting,
+            settle=lambda: torch.cuda.synchronize(device) if device.type == "cuda" else None,
+            agree=lambda added: largest_over_workers(added, device, self._group),
+        )
 
     def _gradient_versions(self) -> int:
         """Return a number that changes with every change in place of an accumulated gradient."""

@@ -3,44 +3,56 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
+from torch.distributed import ProcessGroup
 
+from batchlab.adapt.workers import count_workers, sum_over_workers
 from batchlab.numerics.gradient_moments import noise_moments_two_sizes
 
 Moments = tuple[float, float]
 
 
 @dataclass(slots=True)
-class StepSums:
-    """Sums over the micro-batches of one step: of v |w g|²/w² by layer, v, v/b, v²/b, and examples.
+class StepNorms:
+    """What was noted of the micro-batches of one step: squared norms by parameter, examples, loss weights."""
 
-    b is the number of examples of a micro-batch, g the gradient of its mean loss, v = w the factor that loss had.
-    """
-
-    sq_norms: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
-    weight: float = 0.0
-    weight_over_size: float = 0.0
-    square_over_size: float = 0.0
-    n_examples: float = 0.0
-    n_micro_batches: float = 0.0
+    sq_norms: list[Tensor] = field(default_factory=list)
+    n_examples: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
 
     def add(self, sq_norms: Tensor, n_examples: int, loss_weight: float) -> None:
-        """Add a micro-batch, given the squared norms of the gradients as they came."""
-        self.sq_norms = self.sq_norms + sq_norms / loss_weight
-        self.weight += loss_weight
-        self.weight_over_size += loss_weight / n_examples
-        self.square_over_size += loss_weight**2 / n_examples
-        self.n_examples += n_examples
-        self.n_micro_batches += 1
+        """Note a micro-batch, given the squared norms of the gradients as they came, shape (parameters,)."""
+        self.sq_norms.append(sq_norms)
+        self.n_examples.append(n_examples)
+        self.weights.append(loss_weight)
+
+
+@dataclass(frozen=True, slots=True)
+class StepMoments:
+    """(trace, signal) of a step by layer; none where it was one micro-batch, None where a gradient is not finite.
+
+    `n_examples` and `n_micro_batches` are those of all workers.
+    """
+
+    by_layer: tuple[Moments, ...] | None
+    n_examples: float
+    n_micro_batches: float
 
 
 def step_moments(
-    sums: StepSums, final_sq_norms: Tensor, *, scale: float = 1.0, group: distributed.ProcessGroup | None = None
-) -> tuple[tuple[Moments, ...] | None, StepSums]:
-    """Return (trace, signal) by layer, and the sums over all workers; None where a gradient is not finite.
+    noted: StepNorms,
+    final_sq_norms: Tensor,
+    layer_starts: Sequence[int] = (0,),
+    *,
+    scale: float = 1.0,
+    group: ProcessGroup | None = None,
+) -> StepMoments:
+    """Return trace and signal by layer.
 
-    The accumulated gradient is Σ v g, so with V = Σ v
+    With b the examples of a micro-batch, g the gradient of its mean loss and v the factor that loss had, the
+    accumulated gradient is Σ v g, so with V = Σ v
 
         q = Σ v |g|²/V        E q = |G|² + tr(Σ) (Σ v/b)/V
         Q = |Σ v g|²/V²       E Q = |G|² + tr(Σ) (Σ v²/b)/V²
@@ -50,44 +62,27 @@ def step_moments(
     unbiased all the same, and no buffer is needed for a gradient with other weights than the one that was accumulated.
 
     Args:
-        sums: of this worker.
-        final_sq_norms: |accumulated gradient|² by layer, after the workers' gradients were averaged.
+        noted: of this worker.
+        final_sq_norms: |accumulated gradient|² by parameter, after the workers' gradients were averaged.
+        layer_starts: at which parameter each layer begins.
         scale: the factor of mixed precision, in all gradients.
         group: of the workers.
     """
-    workers = 1
-    if group is not None:
-        workers = distributed.get_world_size(group)
-        sums = _over_workers(sums, group)
-    n_layers = len(final_sq_norms)
-    numbers = (torch.cat([sums.sq_norms, final_sq_norms.to(sums.sq_norms.device)]) / scale**2).tolist()
-    if not all(map(_finite, numbers)):
-        return None, sums
-    small = sums.weight / sums.weight_over_size
-    large = sums.weight**2 / sums.square_over_size
-    if sums.n_micro_batches < 2:
-        return (), sums
-    pairs = zip(numbers[:n_layers], numbers[n_layers:], strict=True)
-    found = tuple(
-        noise_moments_two_sizes(q / sums.weight, workers**2 * total / sums.weight**2, small, large)
-        for q, total in pairs
-    )
-    return found, sums
-
-
-def _over_workers(sums: StepSums, group: distributed.ProcessGroup) -> StepSums:
-    """Return the sums over all workers, with one small reduction."""
-    rest = (sums.weight, sums.weight_over_size, sums.square_over_size, sums.n_examples, sums.n_micro_batches)
-    packed = torch.cat([sums.sq_norms, sums.sq_norms.new_tensor(rest)])
-    distributed.all_reduce(packed, group=group)
-    return StepSums(packed[: -len(rest)], *packed[-len(rest) :].tolist())
-
-
-def _finite(number: float) -> bool:
-    return abs(number) < float("inf")
-
-
-def layer_sums(sq_norms: Tensor, places: Sequence[int], n_layers: int) -> Tensor:
-    """Return squared norms of layers from those of their parameters."""
-    where = torch.tensor(places, device=sq_norms.device)
-    return sq_norms.new_zeros(n_layers).index_add_(0, where, sq_norms)
+    # One transfer from the device for all norms of the step.
+    norms = torch.stack([*noted.sq_norms, final_sq_norms]).cpu().numpy() / scale**2
+    layers = numpy.add.reduceat(norms, layer_starts, axis=1)
+    v, b = numpy.array(noted.weights), numpy.array(noted.n_examples, dtype=float)
+    sums = numpy.array([v.sum(), (v / b).sum(), (v**2 / b).sum(), b.sum(), len(v)])
+    own = numpy.concatenate([sums, (layers[:-1] / v[:, None]).sum(axis=0)])
+    every = sum_over_workers(own, final_sq_norms.device, group)
+    weight, weight_over_size, square_over_size, n_examples, n = every[: len(sums)].tolist()
+    small, large = every[len(sums) :] / weight, count_workers(group) ** 2 * layers[-1] / weight**2
+    found: tuple[Moments, ...] | None = ()
+    if not (numpy.isfinite(small).all() and numpy.isfinite(large).all()):
+        found = None
+    elif n > 1:
+        sizes = weight / weight_over_size, weight**2 / square_over_size
+        found = tuple(
+            noise_moments_two_sizes(q, total, *sizes) for q, total in zip(small.tolist(), large.tolist(), strict=True)
+        )
+    return StepMoments(found, n_examples, n)
