@@ -7,8 +7,9 @@ of the machine meets all; one thread each. What is added is the median of the ra
 
 The model was trained for some 100 steps and then moves slowly. After 1,000 steps there is the noise scale by the
 default with its interval and the factor from its lower to its upper end, and the factor that measuring each step gives:
-where that is large, the noise scale is so far above the batch size that 1,000 such steps do not say more. "true" is the noise scale of the whole data set at the end, from every example's own gradient. traintools prints
-a number; its range is that of the last 500 steps.
+where that is large, the noise scale is so far above the batch size that 1,000 such steps do not say more. "true" is the
+noise scale of the whole data set at the end, from every example's own gradient. traintools prints a number; its range
+is that of the last 500 steps.
 
     python benchmarks/noise_overhead.py [--pairs N] [--steps N] [--case NAME] [--write]
 """
