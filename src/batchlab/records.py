@@ -47,6 +47,7 @@ class WorkloadInfo:
     `n_train` counts the examples of an epoch. `notes` are sentences that whoever reads an answer should know, and
     `batch_norm` is the name of a module that looks at the whole batch, if there is one. `inspected_on` is the host, and
     `threads` serve each of its trials, as was best on the machine that the study began on; 0 is not decided yet.
+    `has_pairs` says that batches are (inputs, targets), and `takes_weights` that the loss is a mean over examples.
     """
 
     name: str
@@ -70,6 +71,8 @@ class WorkloadInfo:
     batch_norm: str | None = None
     inspected_on: str = ""
     threads: int = 1
+    has_pairs: bool = True
+    takes_weights: bool = True
     format: str = "batchlab.workload/1"
 
 
@@ -87,7 +90,9 @@ class StudySpec:
 
     `lr_mode` is tune, fixed, linear or sqrt; `base_lr` at `base_batch_size` is the fixed value, the rule's base point
     or the middle of the first search grid. `same_batch_size` makes an A/A control: all arms train at it, `batch_sizes`
-    only name them. `target` is a metric to reach; `max_seeds` lets seeds be added where the answer is open.
+    only name them. `target` is a metric to reach; `max_seeds` lets seeds be added where the answer is open. `controls`
+    name the controls that are run beside it; with `permute_labels` every trial learns from permuted labels, with
+    `noise_batch_size` every update has the gradient noise of that batch size.
     """
 
     workload: str
@@ -112,6 +117,9 @@ class StudySpec:
     current: Current | None = None
     target: float | None = None
     max_seeds: int | None = None
+    controls: tuple[str, ...] = field(default=(), metadata=LATER)
+    permute_labels: bool = field(default=False, metadata=LATER)
+    noise_batch_size: int | None = field(default=None, metadata=LATER)
     format: str = "batchlab.spec/1"
 
 
@@ -141,7 +149,8 @@ class TrialSettings:
     the trials of a study; weights, data order and redrawn data follow from (`base_seed`, `seed`), and `replica` changes
     only the data order. Tuning trials (`purpose` tune) never see test data. `micro_batch_size` is the most examples of
     one forward pass; None is all of a batch, or as many as memory holds. `stop` says when it may end early. `threads`
-    move the last digits of sums on a CPU; on which of several GPUs it runs has no part in it.
+    move the last digits of sums on a CPU; on which of several GPUs it runs has no part in it. `noise_batch_size` is
+    that of the gradient noise, where it is injected; `permute_labels` takes the signal away.
     """
 
     workload: str
@@ -163,6 +172,8 @@ class TrialSettings:
     micro_batch_size: int | None = None
     stop: Stop | None = field(default=None, metadata=LATER)
     threads: int = field(default=1, metadata=LATER)
+    noise_batch_size: int | None = field(default=None, metadata=LATER)
+    permute_labels: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import findings_cases
 from batchlab.cli import study as study_command
 from batchlab.cli.parser import Parser
 from batchlab.records import Budget, Current, Schedule
-from batchlab.views.repeat import repeat_command, settings_without_option
+from batchlab.views.repeat import is_repeatable, repeat_command
 
 
 def record(**changes):
@@ -56,16 +56,17 @@ def test_a_range_of_seeds_is_asked_for_again():
     assert parsed(repeat_command(record(seeds=5, max_seeds=20))).seeds == (5, 20)
 
 
-def test_settings_at_their_defaults_need_no_option():
-    assert settings_without_option(record()) == ()
+def test_settings_without_an_option_of_their_own_are_set_by_their_keys():
+    assert "--set" not in repeat_command(record(optimizer_settings=()))
+    rare = {"level": 0.9, "same_batch_size": 32, "permute_labels": True, "noise_batch_size": 8}
+    read = parsed(repeat_command(record(**rare, schedule=Schedule("step", milestones=(0.5,), factor=0.2))))
+    assert dict(read.set) == {"momentum": 0.9, **rare, "milestones": 0.5, "factor": 0.2}
 
 
-def test_settings_without_an_option_are_named():
-    left = settings_without_option(record(level=0.9, same_batch_size=32, schedule=Schedule("step", factor=0.2)))
-    assert left == ("level=0.9", "same_batch_size=32", "schedule.factor=0.2")
+def test_controls_are_asked_for_again():
+    assert parsed(repeat_command(record(controls=("lr", "aa")))).controls == ["lr", "aa"]
 
 
-def test_a_workload_given_as_an_object_is_said_not_to_be_repeatable_by_name():
-    assert settings_without_option(record(workload="object:mine")) == (
-        "the workload, which was given as an object: pass it to `batchlab.study` again",
-    )
+def test_a_workload_given_as_an_object_cannot_be_named_again():
+    assert is_repeatable(record())
+    assert not is_repeatable(record(workload="object:mine"))

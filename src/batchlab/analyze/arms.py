@@ -23,10 +23,13 @@ def current_trials(record: StudyRecord) -> tuple[TrialResult, ...]:
 def arm_of(spec: StudySpec, settings: TrialSettings) -> int | None:
     """Return the batch size that names the trial's arm; in an A/A control that is a label, told by the replica.
 
-    None is no arm: today's setting, at a batch size of its own or beside an A/A control.
+    None is no arm: today's setting at a batch size of its own, or a trial of a control.
     """
+    alike = all(getattr(settings, name) == getattr(spec, name) for name in ("permute_labels", "noise_batch_size"))
+    if settings.purpose == "control" or not alike:
+        return None
     if spec.same_batch_size is None:
-        return settings.batch_size if settings.batch_size in spec.batch_sizes else None
+        return settings.batch_size if settings.batch_size in spec.batch_sizes and not settings.replica else None
     return spec.batch_sizes[settings.replica - 1] if settings.replica else None
 
 
@@ -52,6 +55,8 @@ def results_of_current(spec: StudySpec, trials: Iterable[TrialResult]) -> list[T
         if current is not None
         and trial.settings.purpose == "confirm"
         and trial.settings.replica == 0
+        and not trial.settings.permute_labels
+        and trial.settings.noise_batch_size is None
         and (trial.settings.batch_size, trial.settings.learning_rate) == (current.batch_size, current.learning_rate)
     ]
     return sorted(found, key=lambda one: one.settings.seed)

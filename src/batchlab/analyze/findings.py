@@ -147,6 +147,38 @@ class MeanCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlRow:
+    """One arm of a control, held against another one.
+
+    `label` says how its trials differ from those of its batch size in the study, `against_label` those of the other
+    arm. `loses` is how much worse its validation metric is, positive where it is worse whatever the metric's direction,
+    over the seeds both have, with an interval that is paired over seeds and contains the noise of choosing learning
+    rates; None where it cannot be told. Flags: missing (trials are), diverged, too_few_seeds.
+    """
+
+    label: str
+    batch_size: int
+    learning_rate: float
+    n_steps: int
+    n_seeds: int
+    valid_metric: Estimate
+    against_label: str | None
+    against_batch_size: int | None
+    loses: Estimate | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFindings:
+    """What a control shows; `as_expected` is whether it came out as it must, None where nothing is known beforehand."""
+
+    name: str
+    sentence: str
+    as_expected: bool | None
+    rows: tuple[ControlRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MetricInfo:
     """The metric decisions rest on; the margin is in its unit."""
 
@@ -179,8 +211,8 @@ class StudyFindings:
 
     `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says
     why). `baseline_metric` is the validation metric of the best constant predictor. `current` is today's setting, where
-    the study was asked to compare with one. `tradeoff` and `to_target` are None without a target, and the former also
-    where too few batch sizes reached it.
+    the study was asked to compare with one, and `controls` what those that were asked for show. `tradeoff` and
+    `to_target` are None without a target, and the former also where too few batch sizes reached it.
     """
 
     study: StudyLabel
@@ -207,4 +239,5 @@ class StudyFindings:
     seconds: float
     current: CurrentRow | None = None
     to_target: TargetFindings | None = None
+    controls: tuple[ControlFindings, ...] = ()
     format: str = "batchlab.study/1"

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from batchlab.analyze.arms import arm_of
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
 from batchlab.analyze.findings import BatchSizeRow, Estimate
 from batchlab.analyze.prepared import Prepared
@@ -85,10 +86,10 @@ def _flags(study: Prepared, size: int, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _has_failed(study: Prepared, size: int) -> bool:
-    """Return whether a trial at this batch size failed, one of today's setting at another learning rate aside."""
-    batch_size = study.record.spec.same_batch_size or size
+    """Return whether a trial of this arm failed, one of today's setting at another learning rate aside."""
+    spec = study.record.spec
     return any(
-        one.status == "failed" and one.settings.batch_size == batch_size
+        one.status == "failed" and arm_of(spec, one.settings) == size
         for one in study.record.trials
         if one not in study.current or one.settings.learning_rate == study.rates[size].value
     )

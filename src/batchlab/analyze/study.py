@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from batchlab.analyze.budgets import BUDGETS, common_budget, metric_at_step
 from batchlab.analyze.caveats import warning_of_current, warnings_of
 from batchlab.analyze.contest import Contest, Outcome, decide
+from batchlab.analyze.controls import control_findings, control_warnings
 from batchlab.analyze.current import current_row
 from batchlab.analyze.curves import mean_curve, response_points
 from batchlab.analyze.findings import Answer, StudyFindings, StudyLabel, TrialCounts
@@ -31,7 +32,9 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     baselines = {one.settings.seed: one.baseline_metric for found in study.trained.values() for one in found}
     answer, outcome = _answer(study)
     current = current_row(study, outcome, answer.recommended)
-    answer = dataclasses.replace(answer, warnings=(*warning_of_current(current, answer.recommended), *answer.warnings))
+    controls = control_findings(study, lambda own: _answer(own)[1])
+    warnings = (*control_warnings(controls), *warning_of_current(current, answer.recommended), *answer.warnings)
+    answer = dataclasses.replace(answer, warnings=warnings)
     others = {budget: _answer_under(study, budget) for budget in BUDGETS}
     pursuit = pursuit_of(study)
     notes = notes_of(study, others, n_left_out=len(record.trials) - len(study.record.trials))
@@ -64,6 +67,7 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         seconds=record.seconds,
         current=current,
         to_target=pursuit.findings,
+        controls=controls,
     )
 
 

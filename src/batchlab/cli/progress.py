@@ -17,6 +17,7 @@ SECONDS_BETWEEN_LINES = 5.0
 STAGES = {
     "tuning": "tuning learning rates",
     "confirming": "comparing batch sizes",
+    "controls": "running controls",
     "timing": "timing steps",
     "complete": "done",
 }

@@ -7,6 +7,7 @@ from batchlab.cli import options
 from batchlab.cli.options import number, whole
 from batchlab.errors import UsageError
 from batchlab.studies.asking import option_names
+from batchlab.studies.control_options import CONTROLS
 from batchlab.studies.option_values import read_batch_sizes
 from batchlab.studies.spec_file import is_spec_file
 
@@ -40,6 +41,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--micro-batch-size", type=whole("--micro-batch-size"), metavar="N", help=text)
     add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
+    text = f"{', '.join(CONTROLS)}: runs this control too; may be given several times"
+    add("--control", dest="controls", action="append", metavar="NAME", help=text)
     add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, cuda:0,1, ...")
     add("--data", dest="data_dir", metavar="PLACE", help="the folder, or the file, of the workload's data")
     add("--name", metavar="NAME", help="a name for the study")

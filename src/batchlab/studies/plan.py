@@ -18,7 +18,8 @@ Results = Mapping[str, TrialResult]
 class Plan:
     """All trials that are known to be needed, done ones included.
 
-    `stage` is tuning, confirming or complete. `n_expected` guesses how many trials the whole study will have made.
+    `stage` is tuning, confirming, controls or complete. `n_expected` guesses how many trials the whole study will have
+    made.
     """
 
     stage: str

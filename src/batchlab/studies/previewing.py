@@ -11,11 +11,12 @@ from batchlab.analyze.findings import StudyLabel
 from batchlab.analyze.power import power_before, power_notice
 from batchlab.analyze.preview import Preview, SizePreview, Span, StagePreview
 from batchlab.records import Curve, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.controls import plan_with_controls
 from batchlab.studies.plan import plan
 from batchlab.studies.trial_costs import TrialCost
 from batchlab.studies.trials import trial_id, trial_settings
 
-STAGES = {"tune": "tuning", "confirm": "comparing"}
+STAGES = ("tuning", "comparing", "controls")
 # How far above where the search begins the best learning rates are imagined.
 FAR_OCTAVES = 3
 
@@ -26,16 +27,17 @@ Known = Callable[[Iterable[str]], Mapping[str, TrialResult]]
 class Course:
     """All trials of a study, if the best learning rates lie somewhere; `known` are the results that there are."""
 
+    spec: StudySpec
     trials: tuple[TrialSettings, ...]
     known: Mapping[str, TrialResult]
 
-    def of(self, purpose: str) -> list[TrialSettings]:
-        """Return the trials of one purpose."""
-        return [one for one in self.trials if one.purpose == purpose]
+    def of(self, stage: str) -> list[TrialSettings]:
+        """Return the trials of one stage."""
+        return [one for one in self.trials if _stage_of(self.spec, one) == stage]
 
-    def waiting(self, purpose: str) -> list[TrialSettings]:
+    def waiting(self, stage: str) -> list[TrialSettings]:
         """Return those that would have to be run."""
-        return [one for one in self.of(purpose) if trial_id(one) not in self.known]
+        return [one for one in self.of(stage) if trial_id(one) not in self.known]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def preview_of(outlook: Outlook, costs: Mapping[int, TrialCost], *, name: str, w
         timed_by: where the costs come from, "trials" or "timing".
     """
     spec, info = outlook.spec, outlook.info
-    stages = tuple(_stage(outlook, costs, purpose) for purpose in STAGES if outlook.high.of(purpose))
+    stages = tuple(_stage(outlook, costs, name) for name in STAGES if outlook.high.of(name))
     power = power_notice(spec, info, outlook.known) or power_before(spec.seeds, len(spec.batch_sizes), spec.level)
     return Preview(
         study=StudyLabel(identity(spec), name),
@@ -97,11 +99,19 @@ def preview_of(outlook: Outlook, costs: Mapping[int, TrialCost], *, name: str, w
 def _course(spec: StudySpec, info: WorkloadInfo, known: Known, octaves: float) -> Course:
     results: dict[str, TrialResult] = {}
     stored: dict[str, TrialResult] = {}
-    while not (step := plan(spec, info, results)).complete:
+    while not (step := plan_with_controls(spec, info, results)).complete:
         unknown = {trial_id(one): one for one in step.trials if trial_id(one) not in results}
         stored |= {key: one for key, one in known(unknown).items() if one.status != "failed"}
         results |= {key: stored.get(key) or _imagined(spec, info, one, octaves) for key, one in unknown.items()}
-    return Course(step.trials, stored)
+    return Course(spec, step.trials, stored)
+
+
+def _stage_of(spec: StudySpec, settings: TrialSettings) -> str:
+    """Return the stage to which a trial belongs; those of an arm, or of today's setting, are no control's."""
+    alike = all(getattr(settings, name) == getattr(spec, name) for name in ("permute_labels", "noise_batch_size"))
+    if settings.purpose == "control" or not alike or (settings.replica and spec.same_batch_size is None):
+        return "controls"
+    return "tuning" if settings.purpose == "tune" else "comparing"
 
 
 def _imagined(spec: StudySpec, info: WorkloadInfo, settings: TrialSettings, octaves: float) -> TrialResult:
@@ -132,17 +142,17 @@ def _imagined(spec: StudySpec, info: WorkloadInfo, settings: TrialSettings, octa
     )
 
 
-def _stage(outlook: Outlook, costs: Mapping[int, TrialCost], purpose: str) -> StagePreview:
+def _stage(outlook: Outlook, costs: Mapping[int, TrialCost], name: str) -> StagePreview:
     spec = outlook.spec
-    low, high = outlook.low.waiting(purpose), outlook.high.waiting(purpose)
+    low, high = outlook.low.waiting(name), outlook.high.waiting(name)
     # Seeds that are added where the answer stays open.
-    more = (spec.max_seeds or spec.seeds) - spec.seeds if purpose == "confirm" else 0
-    added = [one for one in outlook.high.of(purpose) if one.seed == 0] * more
+    more = (spec.max_seeds or spec.seeds) - spec.seeds if name == "comparing" else 0
+    added = [one for one in outlook.high.of(name) if one.seed == 0] * more
     seconds = [sum(costs[one.batch_size].seconds(one) for one in trials) for trials in (low, [*high, *added])]
     return StagePreview(
-        name=STAGES[purpose],
+        name=name,
         trials=Span(len(low), len(high) + len(added)),
-        stored=len(outlook.low.of(purpose)) - len(low),
+        stored=len(outlook.low.of(name)) - len(low),
         trial_seconds=Span(*seconds),
     )
 

@@ -10,10 +10,11 @@ from contextlib import suppress
 from batchlab.analyze.power import power_notice
 from batchlab.errors import ExecutorError, StoreError, StudyInterrupted
 from batchlab.records import StudyRecord, StudySpec, TrialSettings, WorkloadInfo, identity
+from batchlab.studies.controls import plan_with_controls
 from batchlab.studies.drive import Drive
 from batchlab.studies.driver import user_name
 from batchlab.studies.executors import Event, Executor
-from batchlab.studies.plan import Plan, plan
+from batchlab.studies.plan import Plan
 from batchlab.studies.progress import Progress, how_to_go_on, last_line
 from batchlab.studies.quiet_pass import to_time
 from batchlab.studies.running import NO_LIMITS, Limits, Running, failed_trial, why_hung, work_of
@@ -83,7 +84,7 @@ def run_study(
 def _settle(drive: Drive, threads: int, claim: Claim) -> None:
     """Make the executor ready, and fix how many threads each trial has: for the life of a study, if it is not yet."""
     drive.info = dataclasses.replace(drive.info, threads=threads)
-    step = _next_plan(drive) if threads else plan(drive.spec, drive.info, {})
+    step = _next_plan(drive) if threads else plan_with_controls(drive.spec, drive.info, {})
     trials = [settings for settings in step.trials if trial_id(settings) not in drive.results]
     if step.complete or drive.time_is_up or not trials:
         return
@@ -119,7 +120,7 @@ def _say_what_can_be_told_apart(drive: Drive) -> None:
 def _next_plan(drive: Drive) -> Plan:
     """Return the plan once everything the store knows of it has been taken in."""
     while True:
-        step = plan(drive.spec, drive.info, drive.results)
+        step = plan_with_controls(drive.spec, drive.info, drive.results)
         unasked = {trial_id(settings) for settings in step.trials} - drive.asked
         drive.asked |= unasked
         if not _adopt(drive, unasked):

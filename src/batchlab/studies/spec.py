@@ -7,6 +7,7 @@ from typing import Any
 
 from batchlab.errors import UsageError
 from batchlab.records import Budget, Current, Schedule, Settings, StudySpec, WorkloadInfo
+from batchlab.studies.control_options import read_controls, read_noise_batch_size, read_permute_labels
 from batchlab.studies.device_names import device_kind
 from batchlab.studies.optimizer_settings import (
     DEFAULT_LEARNING_RATES,
@@ -62,7 +63,7 @@ class StudyOptions:
     optimizer_settings: dict[str, Any] = field(default_factory=dict)
     schedule: str = "constant"
     warmup: float = 0.0
-    milestones: Sequence[float] = Schedule().milestones
+    milestones: float | Sequence[float] = Schedule().milestones
     factor: float = Schedule().factor
     last_batch: str = "carry"
     micro_batch_size: int | None = None
@@ -72,6 +73,9 @@ class StudyOptions:
     device: str = "cpu"
     data_dir: str | None = None
     same_batch_size: int | None = None
+    permute_labels: bool = False
+    noise_batch_size: int | None = None
+    controls: str | Sequence[str] = ()
 
 
 def resolve_spec(options: StudyOptions, info: WorkloadInfo, mistakes: Sequence[str] = ()) -> StudySpec:
@@ -208,7 +212,7 @@ def _optimizer_settings(options: StudyOptions, info: WorkloadInfo) -> Settings:
 
 def _milestones(options: StudyOptions, _: WorkloadInfo) -> tuple[float, ...]:
     expected = "The milestones of a step schedule are shares of the budget in [0, 1)"
-    value = options.milestones
+    value = (options.milestones,) if isinstance(options.milestones, int | float) else options.milestones
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise UsageError(f"{expected}, got {value!r}; write 0.5,0.75, say.")
     return tuple(sorted(share(expected, one, "write 0.5,0.75, say") for one in value))
@@ -268,6 +272,9 @@ _READERS: Mapping[str, Read] = {
     "device": lambda options, _: device_kind(text("device", options.device)),
     "data_dir": lambda options, _: None if options.data_dir is None else text("data_dir", options.data_dir),
     "same_batch_size": _same_batch_size,
+    "permute_labels": lambda options, info: read_permute_labels(options.permute_labels, info),
+    "noise_batch_size": lambda options, info: read_noise_batch_size(options.noise_batch_size, info),
+    "controls": lambda options, info: read_controls(options.controls, info, of_one_size=options.same_batch_size),
 }
 _LIKE_THE_SPEC = {one.name for one in fields(StudySpec)} & set(_READERS) - {"seeds", "schedule"}
 # Holds any batch and judges by any metric.

@@ -87,6 +87,9 @@ def options_of(spec: StudySpec) -> dict[str, Any]:
         "device": spec.device,
         "data_dir": spec.data_dir,
         "same_batch_size": spec.same_batch_size,
+        "permute_labels": spec.permute_labels or None,
+        "noise_batch_size": spec.noise_batch_size,
+        "controls": spec.controls or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

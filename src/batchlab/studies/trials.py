@@ -40,4 +40,6 @@ def trial_settings(
         device=spec.device,
         micro_batch_size=spec.micro_batch_size if is_split else None,
         threads=max(1, info.threads),
+        noise_batch_size=spec.noise_batch_size,
+        permute_labels=spec.permute_labels,
     )

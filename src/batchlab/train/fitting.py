@@ -37,7 +37,7 @@ def _check_pair(workload: Workload, model: nn.Module, split: Any, batch: Any, wh
     """Check a workload with a loss of (outputs, targets)."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise WorkloadError(
-            f"{where}a batch must be (inputs, targets), but is {_shape(batch)}; give "
+            f"{where}a batch must be (inputs, targets), but is {shape_of(batch)}; give "
             "`step(model, batch) -> (loss_sum, count)` for batches of another shape."
         )
     inputs, targets = batch
@@ -45,7 +45,7 @@ def _check_pair(workload: Workload, model: nn.Module, split: Any, batch: Any, wh
         outputs = under_autocast(workload, device, model)(inputs)
     except Exception as cause:
         raise WorkloadError(
-            f"{where}the model must take inputs of {_shape(inputs)}, but raised {_told(cause)}; "
+            f"{where}the model must take inputs of {shape_of(inputs)}, but raised {_told(cause)}; "
             "mend the model, or give it the inputs it is made for."
         ) from cause
     if workload.loss is cross_entropy or workload.metric.function in (error_rate, accuracy_rate):
@@ -58,7 +58,7 @@ def _check_classes(workload: Workload, outputs: Any, targets: Any, where: str) -
     """Check what cross entropy, error and accuracy need: class indices, one an example, each with an output."""
     if not isinstance(outputs, Tensor):
         raise WorkloadError(
-            f"{where}the model must return the logits, one tensor, but returned {_shape(outputs)}; return the logits "
+            f"{where}the model must return the logits, one tensor, but returned {shape_of(outputs)}; return the logits "
             "alone, or give a `loss` and a `metric` that take what it returns."
         )
     if not isinstance(targets, Tensor):
@@ -66,13 +66,13 @@ def _check_classes(workload: Workload, outputs: Any, targets: Any, where: str) -
     part = "loss" if workload.loss is cross_entropy else "metric"
     if targets.ndim == 2 and targets.shape[1] == 1 and not targets.is_floating_point():
         raise WorkloadError(
-            f"{where}class labels must be one number an example, but the targets are of {_shape(targets)}; flatten "
+            f"{where}class labels must be one number an example, but the targets are of {shape_of(targets)}; flatten "
             "them, as in targets.squeeze(1)."
         )
     if part == "metric" and (targets.ndim != 1 or targets.is_floating_point()):
         raise WorkloadError(
             f"{where}the metric {workload.metric.name!r} compares class indices, one an example, but the targets are "
-            f"of {_shape(targets)}; pass `metric=Metric(name, function)` that fits them."
+            f"of {shape_of(targets)}; pass `metric=Metric(name, function)` that fits them."
         )
     if outputs.ndim != 2 or targets.ndim != 1 or targets.is_floating_point():
         return
@@ -100,7 +100,7 @@ def _check_is_mean(workload: Workload, part: str, arguments: tuple[Any, Any], wh
 def _number(workload: Workload, part: str, arguments: tuple[Any, ...], where: str, device: str) -> float:
     """Return loss or metric of (outputs, targets) as a number."""
     function = loss_on(workload, device) if part == "loss" else workload.metric.function
-    shapes = f"outputs of {_shape(arguments[0])} and targets of {_shape(arguments[1])}"
+    shapes = f"outputs of {shape_of(arguments[0])} and targets of {shape_of(arguments[1])}"
     try:
         value = under_autocast(workload, device, function)(*arguments)
     except Exception as cause:
@@ -111,7 +111,7 @@ def _number(workload: Workload, part: str, arguments: tuple[Any, ...], where: st
     if not isinstance(value, (Tensor, SupportsFloat)) or torch.as_tensor(value).numel() != 1:
         raise WorkloadError(
             f"{where}the {part} must be one number, the mean over the batch, but {name_of(function)} returned "
-            f"{_shape(value)} for {shapes}; take the mean."
+            f"{shape_of(value)} for {shapes}; take the mean."
         )
     return float(value)
 
@@ -146,7 +146,7 @@ def _sum_and_count(
         found = function(model, batch)
     except Exception as cause:
         raise WorkloadError(
-            f"{where}the {part} must take (model, batch) with a batch of {_shape(batch)}, but raised {_told(cause)}; "
+            f"{where}the {part} must take (model, batch) with a batch of {shape_of(batch)}, but raised {_told(cause)}; "
             "mend it, or give it the batches it is made for."
         ) from cause
     try:
@@ -154,8 +154,8 @@ def _sum_and_count(
         total, count = float(total), float(count)
     except (TypeError, ValueError) as cause:
         raise WorkloadError(
-            f"{where}the {part} must return (sum, count), two numbers, but returned {_shape(found)}; return the sum of "
-            "the losses and the number of examples or tokens in it."
+            f"{where}the {part} must return (sum, count), two numbers, but returned {shape_of(found)}; return the sum "
+            "of the losses and the number of examples or tokens in it."
         ) from cause
     if not count > 0:
         raise WorkloadError(
@@ -165,7 +165,8 @@ def _sum_and_count(
     return total, count
 
 
-def _shape(value: Any) -> str:
+def shape_of(value: Any) -> str:
+    """Return what a value is, in words for a message: the shape of a tensor, the parts of anything else."""
     if isinstance(value, dict):
         return f"a dictionary with {', '.join(map(str, value))}"
     if isinstance(value, (tuple, list)):

@@ -14,6 +14,7 @@ from batchlab.measure.random_states import kept_randomness
 from batchlab.records import Setting, WorkloadInfo
 from batchlab.train.fingerprint import fingerprint_of, reads_alike, seeded_model, weight_facts
 from batchlab.train.fitting import check_fit
+from batchlab.train.injected_noise import takes_weights
 from batchlab.train.order import epoch_length, epochs
 from batchlab.workload import Splits, Workload, check_splits
 from batchlab.workloads.arrays import SPLIT_WORDS
@@ -54,6 +55,7 @@ def inspect_workload(workload: Workload, reference: str, device: str = "cpu") ->
         _check_sampler(workload, splits.train)
         fingerprint = fingerprint_of(workload, splits, device)
         notes = _notes(workload, splits)
+        weights = takes_weights(workload, model, splits.train, device)
     margin = workload.metric.margin
     return WorkloadInfo(
         name=workload.name,
@@ -76,6 +78,8 @@ def inspect_workload(workload: Workload, reference: str, device: str = "cpu") ->
         notes=notes,
         inspected_on=platform.node(),
         batch_norm=next((name for name, module in model.named_modules() if isinstance(module, _BatchNorm)), None),
+        has_pairs=workload.step is None,
+        takes_weights=weights,
     )
 
 

@@ -18,8 +18,10 @@ from batchlab.records import Curve, TrialResult, TrialSettings
 from batchlab.train.baseline import constant_metric
 from batchlab.train.budgets import examples_in_steps
 from batchlab.train.evaluation import Evaluation
+from batchlab.train.injected_noise import InjectedNoise
 from batchlab.train.optimizers import learning_rate_ratios
 from batchlab.train.order import batches, epoch_length, epochs, micro_batches
+from batchlab.train.permuted_labels import permuted
 from batchlab.train.reading import Waiting, on_device, open_reader
 from batchlab.train.schedules import learning_rate_factor
 from batchlab.train.seeding import derive_seed, seed_everything
@@ -83,6 +85,8 @@ def _run_once(
     started = time.perf_counter()
     base_seed, seed = settings.base_seed, settings.seed
     drawn = workload.splits(derive_seed(base_seed, "data", seed))
+    if settings.permute_labels:
+        drawn = permuted(drawn, derive_seed(base_seed, "labels", seed))
     splits = Splits(*(on_device(split, settings.device) for split in (drawn.train, drawn.valid, drawn.test)))
     seed_everything(derive_seed(base_seed, "weights", seed))
     model = workload.make_model().to(settings.device)
@@ -103,7 +107,14 @@ def _baseline(
     workload: Workload, train: Any, model: nn.Module, validation: Evaluation, settings: TrialSettings
 ) -> float:
     """Return what has to be beaten; best constants follow from the data alone, and are found once a draw of them."""
-    key = ("baseline", settings.device, settings.base_seed, settings.seed if workload.draw else None)
+    own_data = workload.draw is not None or settings.permute_labels
+    key = (
+        "baseline",
+        settings.device,
+        settings.base_seed,
+        settings.permute_labels,
+        settings.seed if own_data else None,
+    )
     if key not in workload.known:
         workload.known[key] = constant_metric(workload, train, model, validation, settings.device)
     best: float | None = workload.known[key]
@@ -123,6 +134,7 @@ def _train(run: _Run) -> Iterator[None]:
     waiting = Waiting()
     flat = (chunk for chunks in _micro_batches(run, seed) for chunk in chunks)
     read = open_reader(run.workload, run.splits.train, flat, seed, settings.device, waiting)
+    noise = _injected_noise(run)
     stepper.model.train()
     yield
     for chunks in _micro_batches(run, seed):
@@ -131,6 +143,8 @@ def _train(run: _Run) -> Iterator[None]:
         run.learning_rate = settings.learning_rate * factor
         for group, ratio in zip(groups, ratios, strict=True):
             group["lr"] = run.learning_rate * ratio
+        if noise is not None:
+            noise.draw(count)
         loss_sum, loss_count = train_step(stepper, chunks, read)
         run.loss_sum = run.loss_sum + loss_sum
         run.loss_count = run.loss_count + loss_count
@@ -141,6 +155,14 @@ def _train(run: _Run) -> Iterator[None]:
                 next_due = next(due, math.inf)
             run.loading_s = waiting.seconds
             yield
+
+
+def _injected_noise(run: _Run) -> InjectedNoise | None:
+    settings = run.settings
+    if settings.noise_batch_size is None:
+        return None
+    seed = derive_seed(settings.base_seed, "noise", settings.seed, settings.replica)
+    return InjectedNoise(run.stepper.model, settings.noise_batch_size, seed)
 
 
 def _micro_batches(run: _Run, seed: int) -> Iterator[Sequence[Tensor]]:
@@ -170,7 +192,7 @@ def _record(run: _Run) -> None:
 def _result(run: _Run, baseline: float, started: float) -> TrialResult:
     """Close the trial: training and test data are looked at once, here, and only in a confirmed trial."""
     is_finite = all(math.isfinite(value) for value in run.rows[-1][4:])
-    confirmed = is_finite and run.settings.purpose == "confirm"
+    confirmed = is_finite and run.settings.purpose in ("confirm", "control")
     came_to_its_end = "done" if run.steps == run.settings.n_steps else "stopped"
 
     def closing(split: Any) -> tuple[float | None, float | None]:

@@ -37,22 +37,28 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
         options.append(("--margin", _text(spec.margin)))
     if spec.data_dir is not None:
         options.append(("--data", spec.data_dir))
+    options += [("--control", name) for name in spec.controls]
+    options += [("--set", f"{name}={_text(value)}") for name, value in _rarely_set(spec)]
     return (f"batchlab study {shlex.quote(spec.workload)}", *(shlex.join(option) for option in options))
 
 
-def settings_without_option(record: StudyRecord) -> tuple[str, ...]:
-    """Return the settings that no option of the command sets, where they differ from the defaults."""
-    spec, usual = record.spec, Schedule(kind=record.spec.schedule.kind, warmup=record.spec.schedule.warmup)
+def is_repeatable(record: StudyRecord) -> bool:
+    """Return whether the command asks the question again: a workload that was an object cannot be named in it."""
+    return not record.spec.workload.startswith(LIVE_PREFIX)
+
+
+def _rarely_set(spec: StudySpec) -> list[tuple[str, Setting]]:
+    """Return the settings without an option of their own, where they differ from the defaults."""
+    usual = Schedule(kind=spec.schedule.kind, warmup=spec.schedule.warmup)
     found: list[tuple[str, Setting | None, Setting | None]] = [
         ("level", spec.level, 0.95),
         ("same_batch_size", spec.same_batch_size, None),
-        ("schedule.milestones", spec.schedule.milestones, usual.milestones),
-        ("schedule.factor", spec.schedule.factor, usual.factor),
+        ("permute_labels", spec.permute_labels, False),
+        ("noise_batch_size", spec.noise_batch_size, None),
+        ("milestones", spec.schedule.milestones, usual.milestones),
+        ("factor", spec.schedule.factor, usual.factor),
     ]
-    left = [f"{name}={_text(value)}" for name, value, default in found if value != default]
-    if spec.workload.startswith(LIVE_PREFIX):
-        left.insert(0, "the workload, which was given as an object: pass it to `batchlab.study` again")
-    return tuple(left)
+    return [(name, value) for name, value, default in found if value is not None and value != default]
 
 
 def _learning_rate_options(spec: StudySpec) -> list[tuple[str, str]]:

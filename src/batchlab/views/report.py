@@ -15,7 +15,8 @@ from batchlab.analyze.findings import StudyFindings
 from batchlab.errors import BatchlabError, UsageError
 from batchlab.records import StudyRecord
 from batchlab.views import figure_data, figures
-from batchlab.views.repeat import repeat_parts, settings_without_option
+from batchlab.views.control_tables import control_parts
+from batchlab.views.repeat import is_repeatable, repeat_parts
 from batchlab.views.report_tables import batch_size_table, current_table, settings_table, trials_table
 from batchlab.views.wording import (
     BUDGET_NAMES,
@@ -78,11 +79,12 @@ def render_report(findings: StudyFindings, record: StudyRecord) -> str:
         batch_sizes=batch_size_table(findings),
         budgets=[(words, verdict_words(findings.under_other_budgets.get(key))) for key, words in BUDGET_NAMES.items()],
         current=current_table(findings),
+        controls=control_parts(findings),
         trials=trials_table(findings, record),
         settings=settings,
         settings_by_name=dict(settings),
         command=repeat_parts(record),
-        left_over=settings_without_option(record),
+        is_repeatable=is_repeatable(record),
         seeds=seeds_words(findings),
         interval=interval_words(findings),
         has_intervals=any(row.valid_metric.low is not None for row in findings.batch_sizes),

@@ -68,12 +68,12 @@ def batch_size_table(findings: StudyFindings) -> TextTable:
     columns: list[Column] = [
         ("Batch size", True, [Cell(str(row.batch_size)) for row in rows]),
         ("Compared", False, [_place_cell(row, findings) for row in rows]),
-        _metric_column(metric, "validation", [row.valid_metric for row in rows]),
-        _metric_column(metric, "test", [row.test_metric for row in rows]),
-        _metric_column(metric, "train", [row.train_metric for row in rows]),
+        metric_column(metric, "validation", [row.valid_metric for row in rows]),
+        metric_column(metric, "test", [row.test_metric for row in rows]),
+        metric_column(metric, "train", [row.train_metric for row in rows]),
         *_run_columns(rows),
     ]
-    return _table(columns, [_kind(row, findings) for row in rows])
+    return table_of(columns, [_kind(row, findings) for row in rows])
 
 
 def current_table(findings: StudyFindings) -> TextTable | None:
@@ -84,20 +84,20 @@ def current_table(findings: StudyFindings) -> TextTable | None:
     other = [row for row in findings.batch_sizes if row.batch_size == current.against_batch_size]
     name = "recommended" if findings.answer.recommended is not None else "best mean"
     rows: list[CurrentRow | BatchSizeRow] = [current, *other]
-    loses = [_two_lines(format_estimate(current.loses, metric)), *(Cell(MISSING) for _ in other)]
+    loses = [two_lines(format_estimate(current.loses, metric)), *(Cell(MISSING) for _ in other)]
     columns: list[Column] = [
         ("Setting", False, [Cell("today's"), *(Cell(name) for _ in other)]),
         ("Batch size", True, [Cell(str(row.batch_size)) for row in rows]),
         ("Learning rate", True, [Cell(format_learning_rate(row.learning_rate)) for row in rows]),
-        _metric_column(metric, "validation", [row.valid_metric for row in rows]),
-        (_difference_heading(metric), True, loses),
-        _metric_column(metric, "test", [row.test_metric for row in rows]),
+        metric_column(metric, "validation", [row.valid_metric for row in rows]),
+        (difference_heading(metric), True, loses),
+        metric_column(metric, "test", [row.test_metric for row in rows]),
         ("Updates", True, [Cell(f"{row.n_steps:,}") for row in rows]),
         ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
         ("Total time", True, [Cell(format_seconds(row.seconds)) for row in rows]),
         ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
     ]
-    return _table(columns, ["" for _ in rows])
+    return table_of(columns, ["" for _ in rows])
 
 
 def trials_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
@@ -144,7 +144,7 @@ def settings_text(settings: Sequence[tuple[str, Setting]], *, without: str = "")
     return ", ".join(f"{key}={value}" for key, value in settings if key != without) or "default settings"
 
 
-def _table(columns: Sequence[Column], kinds: Sequence[str]) -> TextTable:
+def table_of(columns: Sequence[Column], kinds: Sequence[str]) -> TextTable:
     """Return the columns that hold something as a table, a line of which looks as its kind says."""
     kept = [column for column in columns if any(cell.text not in (MISSING, "") for cell in column[2])]
     lines = zip(*(cells for _, _, cells in kept), strict=True)
@@ -155,12 +155,14 @@ def _table(columns: Sequence[Column], kinds: Sequence[str]) -> TextTable:
     )
 
 
-def _metric_column(metric: MetricInfo, split: str, estimates: Sequence[Estimate | None]) -> Column:
-    cells = [_two_lines(format_estimate(estimate, metric)) for estimate in estimates]
+def metric_column(metric: MetricInfo, split: str, estimates: Sequence[Estimate | None]) -> Column:
+    """Return the column of the metric on one split, with intervals."""
+    cells = [two_lines(format_estimate(estimate, metric)) for estimate in estimates]
     return sentence_case(metric_label(metric, split)), True, cells
 
 
-def _difference_heading(metric: MetricInfo) -> str:
+def difference_heading(metric: MetricInfo) -> str:
+    """Return the heading of a column of what arms lose, with its unit."""
     return f"Loses in validation {metric.name}" + (", points" if metric_unit(metric) else "")
 
 
@@ -172,15 +174,15 @@ def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
         ("Micro-batches", True, [Cell(_micro_batches(row) if accumulated else MISSING) for row in rows]),
         ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
         ("Total time", True, [Cell(format_seconds(row.seconds)) for row in rows]),
-        ("Steps to target", True, [_two_lines(format_plain_estimate(row.steps_to_target)) for row in rows]),
-        ("Examples to target", True, [_two_lines(format_plain_estimate(row.examples_to_target)) for row in rows]),
-        ("Seconds to target", True, [_two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
+        ("Steps to target", True, [two_lines(format_plain_estimate(row.steps_to_target)) for row in rows]),
+        ("Examples to target", True, [two_lines(format_plain_estimate(row.examples_to_target)) for row in rows]),
+        ("Seconds to target", True, [two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
         ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
         ("Remarks", False, [Cell("; ".join(FLAG_WORDS[f] for f in row.flags if f in FLAG_WORDS)) for row in rows]),
     ]
 
 
-def _two_lines(text: str) -> Cell:
+def two_lines(text: str) -> Cell:
     """Return "3.42 (3.11–3.73)" with its interval as detail."""
     mean, _, interval = text.partition(" (")
     return Cell(mean, interval.removesuffix(")"))

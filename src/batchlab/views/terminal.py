@@ -95,6 +95,10 @@ def print_study(findings: StudyFindings, console: Console, *, places: Places | N
         _say(console)
         for sentence in findings.to_target.sentences:
             _say(console, sentence)
+    if findings.controls:
+        _say(console)
+        for control in findings.controls:
+            _say(console, control.sentence)
     _say(console)
     _print_budgets(findings, console)
     for note in findings.notes:

@@ -30,6 +30,8 @@ def _row(trial: TrialResult) -> dict[str, Cell]:
         "train_metric": trial.train_metric,
         "test_loss": trial.test_loss,
         "test_metric": trial.test_metric,
+        "noise_batch_size": settings.noise_batch_size,
+        "permute_labels": settings.permute_labels,
         "micro_batch_size": trial.micro_batch_size or None,
         "seconds": trial.seconds,
         "loading_s": trial.loading_s,
