@@ -31,7 +31,7 @@ UNUSUAL: dict[str, Any] = {
     "seed": 11,
     "margin": 0.0125,
     "level": 0.9,
-    "device": "cuda:1",
+    "device": "cuda",
     "data_dir": "/data/my digits",
     "same_batch_size": 12,
     "controls": ("lr", "noise"),
