@@ -191,7 +191,18 @@ def test_resume_and_show_take_the_study_and_the_store(calls):
     assert main(["resume", "mine", "--store", "my.db", "--workers", "3", "--quiet"]) == 0
     assert main(["show", "mine", "--store", "my.db"]) == 0
     assert calls == [
-        ("resume", ("mine",), {"workload": None, "store": "my.db", "workers": 3, "timeout": None, "max_minutes": None}),
+        (
+            "resume",
+            ("mine",),
+            {
+                "workload": None,
+                "store": "my.db",
+                "workers": 3,
+                "device": None,
+                "timeout": None,
+                "max_minutes": None,
+            },
+        ),
         ("load_study", ("mine",), {"store": "my.db"}),
     ]
 

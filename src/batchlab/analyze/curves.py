@@ -4,7 +4,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from batchlab.analyze.findings import MeanCurve, ResponsePoint
+from batchlab.analyze.findings import BestOf, MeanCurve, ResponsePoint
+from batchlab.numerics.comparisons import expected_best_of
 from batchlab.numerics.intervals import t_interval
 from batchlab.records import TrialResult
 
@@ -47,6 +48,26 @@ def response_points(tuning: Mapping[int, Sequence[TrialResult]]) -> tuple[Respon
                 )
             )
     return tuple(points)
+
+
+def expected_best(points: Sequence[ResponsePoint], baseline: float, *, higher_is_better: bool) -> tuple[BestOf, ...]:
+    """Return what the best of n learning rates is expected to reach, up to as many as every batch size has tried.
+
+    Args:
+        points: every learning rate tried at every batch size.
+        baseline: the metric of the best constant guess, for rates at which training diverged.
+        higher_is_better: the metric's direction.
+    """
+    by_size: dict[int, list[float]] = {}
+    for point in points:
+        value = baseline if point.n_diverged or point.valid_metric is None else point.valid_metric
+        by_size.setdefault(point.batch_size, []).append(value)
+    counts = tuple(range(1, 1 + min(map(len, by_size.values()), default=0)))
+    return tuple(
+        BestOf(size, counts, tuple(expected_best_of(values, n, higher_is_better=higher_is_better) for n in counts))
+        for size, values in by_size.items()
+        if all(map(math.isfinite, values))
+    )
 
 
 def _column(trials: Sequence[TrialResult], name: str, index: int) -> list[float]:

@@ -147,6 +147,19 @@ class MeanCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class BestOf:
+    """The validation metric that the best of n learning rates is expected to have at one batch size, by n.
+
+    Unbiased, over all choices of n of the rates that were tried, each the mean of its tuning seeds; one at which a seed
+    diverged counts as a constant guess. It is what less searching would have found: comparisons are fair at equal n.
+    """
+
+    batch_size: int
+    n_rates: tuple[int, ...]
+    valid_metric: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ControlRow:
     """One arm of a control, held against another one.
 
@@ -240,4 +253,5 @@ class StudyFindings:
     current: CurrentRow | None = None
     to_target: TargetFindings | None = None
     controls: tuple[ControlFindings, ...] = ()
+    expected_best: tuple[BestOf, ...] = ()
     format: str = "batchlab.study/1"

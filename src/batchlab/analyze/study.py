@@ -8,7 +8,7 @@ from batchlab.analyze.caveats import warning_of_current, warnings_of
 from batchlab.analyze.contest import Contest, Outcome, decide
 from batchlab.analyze.controls import control_findings, control_warnings
 from batchlab.analyze.current import current_row
-from batchlab.analyze.curves import mean_curve, response_points
+from batchlab.analyze.curves import expected_best, mean_curve, response_points
 from batchlab.analyze.findings import Answer, StudyFindings, StudyLabel, TrialCounts
 from batchlab.analyze.learning_rates import fit_exponent
 from batchlab.analyze.notes import notes_of
@@ -30,6 +30,7 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     study = prepare(record)
     spec, info = record.spec, record.info
     baselines = {one.settings.seed: one.baseline_metric for found in study.trained.values() for one in found}
+    baseline = estimate(study, list(baselines.values()))
     answer, outcome = _answer(study)
     current = current_row(study, outcome, answer.recommended)
     controls = control_findings(study, lambda own: _answer(own)[1])
@@ -52,7 +53,7 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         optimizer_settings=spec.optimizer_settings,
         answer=answer,
         under_other_budgets=others,
-        baseline_metric=estimate(study, list(baselines.values())),
+        baseline_metric=baseline,
         batch_sizes=tuple(
             batch_size_row(study, size, outcome, pursuit.reaches.get(size, NO_TARGET))
             for size in spec.batch_sizes
@@ -68,6 +69,9 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         current=current,
         to_target=pursuit.findings,
         controls=controls,
+        expected_best=expected_best(
+            response_points(study.tuning), baseline.mean, higher_is_better=study.metric.higher_is_better
+        ),
     )
 
 

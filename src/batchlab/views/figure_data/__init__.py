@@ -4,6 +4,7 @@ Every figure carries its title (what was found) and its caption (n, kind of inte
 Metrics are in the unit they are shown in: per cent for error and accuracy, otherwise the metric's own.
 """
 
+from batchlab.views.figure_data.best_of import expected_best
 from batchlab.views.figure_data.budgets import BudgetComparison, BudgetRow, budget_comparison
 from batchlab.views.figure_data.comparison import MetricByBatchSize, MetricPoint, metric_by_batch_size
 from batchlab.views.figure_data.learning_rates import (
@@ -40,6 +41,7 @@ __all__ = [
     "TimeAndExamples",
     "budget_comparison",
     "curves",
+    "expected_best",
     "learning_rate_map",
     "metric_by_batch_size",
     "steps_to_target",
