@@ -71,6 +71,7 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/tradeoff_coverage.py --write
 	$(BIN)/python benchmarks/noise_overhead.py --write
 	$(BIN)/python benchmarks/gradient_norm_law.py --write
+	$(BIN)/python benchmarks/find_max.py --write
 	$(BIN)/python benchmarks/loop_overhead.py --write
 	$(BIN)/python benchmarks/engine.py --write
 	$(BIN)/python benchmarks/roofline.py --write

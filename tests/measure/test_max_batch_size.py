@@ -119,6 +119,14 @@ def test_random_devices_with_jumps_are_searched_to_the_end() -> None:
     assert max(attempts) <= 12
 
 
+def test_the_peak_at_other_sizes_lies_on_the_line_between_those_that_were_run() -> None:
+    device = FakeDevice(DEVICES["steeper above 512"])
+    found = find_max_batch_size(device.run, 8, peak_memory=lambda: device.peak, limit=5000)
+    assert found.peak(found.batch_size) == device.memory(found.batch_size)
+    assert (found.peak(12), found.peak(4)) == (536, 512)
+    assert find_max_batch_size(device.run, 8).peak(8) is None
+
+
 def test_without_peaks_the_size_is_found_by_trial() -> None:
     device = FakeDevice(DEVICES["affine"])
     found = find_max_batch_size(device.run)

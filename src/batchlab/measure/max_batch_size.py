@@ -1,5 +1,6 @@
 """The largest batch size that fits, in few attempts, each of which is really run."""
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ MOST_ATTEMPTS = 12
 GROWTH = 4
 # A failed start says nothing of the slope: two small sizes find it sooner than many halves.
 RETREAT = 8
+NEAR = 8
 # A slope measured at tiny sizes says little: at less than this share of the limit it is not believed to be the end.
 BELIEVED_SHARE = 0.8
 FULL_SHARE = 0.95
@@ -39,6 +41,16 @@ class MaxBatchSize:
     batch_size: int
     attempts: tuple[Attempt, ...]
     limited_by: str
+
+    def peak(self, batch_size: float) -> float | None:
+        """Return the peak of memory at a batch size, on the line between the sizes that were run; None if unknown."""
+        known = sorted((one.batch_size, one.peak) for one in self.attempts if one.peak is not None)
+        if len(known) < 2:
+            return None
+        sizes, peaks = zip(*known, strict=True)
+        right = min(max(bisect.bisect_left(sizes, batch_size), 1), len(sizes) - 1)
+        slope = (peaks[right] - peaks[right - 1]) / (sizes[right] - sizes[right - 1])
+        return float(peaks[right] + slope * (batch_size - sizes[right]))
 
 
 @dataclass
@@ -146,10 +158,10 @@ def _next_size(search: _Search) -> int | None:
                 return None
             # Across a jump in memory a line is too steep: look a little further, or twice as far.
             size = 1.05 * good if full >= BELIEVED_SHARE else 2 * good
-    # A line is believed until it has misled twice, after once with a margin.
+    # A line is believed until it has misled; from not too far away once more, with a margin.
     if math.isfinite(bad) and (slope is None or search.misses):
         middle = math.floor(math.sqrt(good * bad)) if bad > 2 * good else (good + bad) // 2
-        once = slope is not None and search.misses == 1
+        once = slope is not None and search.misses == 1 and bad <= NEAR * good
         size = min(size, max(middle, math.floor(0.9 * bad)) if once else middle)
     return int(min(max(size, good + 1), bad - 1, search.cap))
 
