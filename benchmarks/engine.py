@@ -18,6 +18,7 @@ $BATCHLAB_DATA; without it images are random.
 
 import argparse
 import os
+import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,19 +40,22 @@ from spread import Spread, busy_cores, spread
 
 SHORT_BATCH_SIZES = (32,)
 TRIALS_A_PROCESS = 3
+# Keras draws other initial weights, and everybody another order of the images.
+LARGEST_DIFFERENCE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Steps a second in one round: the study's, and each peer's alone and with a process a core."""
+    """Steps a second in one round: the study's, and each peer's alone and with a process a core; everybody's loss."""
 
     study: float
     alone: dict[str, float]
     everywhere: dict[str, float]
+    losses: dict[str, float]
 
 
-def study_rate(case: Case, executor: Executor, info: WorkloadInfo, trials: int, seed: int) -> float:
-    """Return the steps a second of a study of so many trials at one batch size and learning rate."""
+def study_rate(case: Case, executor: Executor, info: WorkloadInfo, trials: int, seed: int) -> tuple[float, float]:
+    """Return the steps a second of a study of so many trials at one batch size and learning rate, and their loss."""
     options = StudyOptions(
         batch_sizes=(case.batch_size,), lr=LEARNING_RATE, epochs=EPOCHS, seeds=trials, seed=seed, margin=0.01
     )
@@ -62,22 +66,24 @@ def study_rate(case: Case, executor: Executor, info: WorkloadInfo, trials: int, 
         record = run_study(spec, info, name="engine", store=store, executor=clocked, progress=Quiet())
         store.close()
     assert [trial.steps for trial in record.trials] == [case.n_steps] * trials, "every trial makes every step"
-    return trials * case.n_steps / clocked.seconds
+    return trials * case.n_steps / clocked.seconds, statistics.fmean(trial.valid_loss for trial in record.trials)
 
 
 def play(case: Case, executor: Executor, info: WorkloadInfo, opened: dict[str, Team], index: int) -> Round:
     """Run one round, which starts with another contestant each time."""
     processes = available_cores()
-    study, alone, everywhere = 0.0, {}, {}
+    study, alone, everywhere, losses = 0.0, {}, {}, {}
     names = ["study", *opened]
     start = index % len(names)
     for name in names[start:] + names[:start]:
         if name == "study":
-            study = study_rate(case, executor, info, TRIALS_A_PROCESS * processes, index)
+            study, losses[name] = study_rate(case, executor, info, TRIALS_A_PROCESS * processes, index)
         else:
-            alone[name] = case.n_steps / opened[name].seconds(index, alone=True)
-            everywhere[name] = processes * case.n_steps / opened[name].seconds(index, alone=False)
-    return Round(study, alone, everywhere)
+            seconds, _ = opened[name].run(index, alone=True)
+            alone[name] = case.n_steps / seconds
+            seconds, losses[name] = opened[name].run(index, alone=False)
+            everywhere[name] = processes * case.n_steps / seconds
+    return Round(study, alone, everywhere, losses)
 
 
 def measure(case: Case, pool: Any, opened: dict[str, Team], rounds: int) -> dict[str, Any]:
@@ -88,14 +94,28 @@ def measure(case: Case, pool: Any, opened: dict[str, Team], rounds: int) -> dict
     with opened_executor(workload_of(case, data), None, "cpu", None, Quiet()) as (executor, info):
         study_rate(case, executor, info, trials=available_cores(), seed=rounds)
         played = [play(case, executor, info, opened, index) for index in range(rounds)]
+    losses = {name: statistics.fmean(one.losses[name] for one in played) for name in played[0].losses}
+    refuse_different_work(case, losses)
     return {
         "model": case.model,
         "batch_size": case.batch_size,
         "steps": case.n_steps,
         "validation_images": case.n_valid,
         "study_steps_per_s": spread([one.study for one in played]),
+        "last_validation_loss": losses,
         "peers": {name: peer_row(name, played) for name in opened},
     }
+
+
+def refuse_different_work(case: Case, losses: dict[str, float]) -> None:
+    """Raise where somebody's last validation loss is not that of the others: they have not trained alike."""
+    middle = statistics.median(losses.values())
+    strange = {name: loss for name, loss in losses.items() if abs(loss / middle - 1) > LARGEST_DIFFERENCE}
+    if strange:
+        raise SystemExit(
+            f"Everybody should end {case.model} at batch size {case.batch_size} with a validation loss within "
+            f"{LARGEST_DIFFERENCE:.0%} of {middle:.3g}, and this is not so: {strange}; find out who trains differently."
+        )
 
 
 def peer_row(name: str, played: Sequence[Round]) -> dict[str, Spread]:
@@ -113,12 +133,14 @@ def peer_row(name: str, played: Sequence[Round]) -> dict[str, Spread]:
 def show(row: dict[str, Any]) -> None:
     """Print one case."""
     study = row["study_steps_per_s"]["median"]
-    print(f"\n{TITLES[row['model']]}, batch size {row['batch_size']}: the study makes {study:,.0f} steps/s")
-    print(f"{'':<36}{'as its users run it':>31}{'one process a core':>31}")
+    print(f"\n{TITLES[row['model']]}, batch size {row['batch_size']}: the study makes {study:,.0f} steps/s", end="")
+    print(f", last validation loss {row['last_validation_loss']['study']:.4f}")
+    print(f"{'':<36}{'as its users run it':>31}{'one process a core':>31}{'last loss':>12}")
     for contestant in CONTESTANTS:
         if contestant.name in row["peers"]:
             peer = row["peers"][contestant.name]
-            print(f"{contestant.title:<36}" + "".join(_cell(peer, column) for column in ("alone", "everywhere")))
+            cells = "".join(_cell(peer, column) for column in ("alone", "everywhere"))
+            print(f"{contestant.title:<36}{cells}{row['last_validation_loss'][contestant.name]:>12.4f}")
 
 
 def _cell(peer: dict[str, Spread], column: str) -> str:

@@ -43,7 +43,7 @@ def lightning() -> Run:
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return make_optimizer(self.parameters())
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         torch.manual_seed(seed)
         trainer = library.Trainer(
             max_epochs=EPOCHS,
@@ -57,6 +57,7 @@ def lightning() -> Run:
         )
         train = DataLoader(TensorDataset(*data.train), case.batch_size, shuffle=True)
         trainer.fit(Module(MODELS[case.model]()), train, DataLoader(TensorDataset(*data.valid), EVALUATION_BATCH))
+        return float(trainer.callback_metrics["valid_loss"])
 
     return run
 
@@ -81,7 +82,7 @@ def keras() -> Run:
             middle += [layers.Flatten()]
         return library.Sequential([layers.Input((1, 28, 28)), *middle, layers.Dense(10)])
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         library.utils.set_random_seed(seed)
         model = network(case)
         model.compile(
@@ -90,7 +91,7 @@ def keras() -> Run:
             metrics=["accuracy"],
         )
         train, valid = ([part.numpy() for part in pair] for pair in (data.train, data.valid))
-        model.fit(
+        told = model.fit(
             *train,
             batch_size=case.batch_size,
             epochs=EPOCHS,
@@ -98,6 +99,7 @@ def keras() -> Run:
             validation_data=tuple(valid),
             validation_batch_size=EVALUATION_BATCH,
         )
+        return float(told.history["val_loss"][-1])
 
     return run
 
@@ -138,7 +140,7 @@ def hugging_face() -> Run:
     def metrics(predicted: Any) -> dict[str, float]:
         return {"error": float((predicted.predictions.argmax(-1) != predicted.label_ids).mean())}
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
             arguments = library.TrainingArguments(
                 output_dir=folder,
@@ -169,6 +171,7 @@ def hugging_face() -> Run:
             )
             _without_prints(trainer, library)
             trainer.train()
+        return float(next(row["eval_loss"] for row in reversed(trainer.state.log_history) if "eval_loss" in row))
 
     return run
 

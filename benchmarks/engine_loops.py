@@ -1,7 +1,7 @@
 """Contestants of `engine.py` that need torch, and Optuna: each function imports what it needs and returns a run.
 
 A run trains a fresh network on a case from a seed and evaluates it after every epoch, as a careful user of that library
-would write it.
+would write it. It returns the last validation loss, by which one sees that everybody has done the same work.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ from engine_cases import (
     workload_of,
 )
 
-Run = Callable[[Case, Data, int], None]
+Run = Callable[[Case, Data, int], float]
 Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
 
 
 def bare() -> Run:
     """Return a loop on tensors: a permutation an epoch, rows picked by index."""
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         inputs, targets = data.train
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -41,7 +41,7 @@ def bare() -> Run:
             return zip(data.valid[0].split(EVALUATION_BATCH), data.valid[1].split(EVALUATION_BATCH), strict=True)
 
         torch.manual_seed(seed)
-        _train(case, batches, slices, lambda *_: None)
+        return _train(case, batches, slices, lambda *_: None)
 
     return run
 
@@ -49,9 +49,9 @@ def bare() -> Run:
 def data_loader() -> Run:
     """Return the loop of the tutorials: `TensorDataset` and `DataLoader`, no loader processes."""
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         torch.manual_seed(seed)
-        _train(case, *_loaders(case, data), lambda *_: None)
+        return _train(case, *_loaders(case, data), lambda *_: None)
 
     return run
 
@@ -62,14 +62,16 @@ def optuna() -> Run:
 
     library.logging.set_verbosity(library.logging.WARNING)
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         def objective(trial: library.Trial) -> float:
             # One value: every contestant trains at the same rate.
             trial.suggest_float("lr", LEARNING_RATE, LEARNING_RATE)
             return _train(case, *_loaders(case, data), lambda epoch, loss: trial.report(loss, epoch))
 
         torch.manual_seed(seed)
-        library.create_study(sampler=library.samplers.RandomSampler(seed)).optimize(objective, n_trials=1)
+        study = library.create_study(sampler=library.samplers.RandomSampler(seed))
+        study.optimize(objective, n_trials=1)
+        return float(study.best_value)
 
     return run
 
@@ -80,7 +82,7 @@ def trial() -> Run:
     from batchlab.train.budgets import evaluation_points
     from batchlab.train.trial import run_trial
 
-    def run(case: Case, data: Data, seed: int) -> None:
+    def run(case: Case, data: Data, seed: int) -> float:
         settings = TrialSettings(
             workload="engine",
             fingerprint="",
@@ -98,7 +100,7 @@ def trial() -> Run:
             purpose="confirm",
             device="cpu",
         )
-        run_trial(workload_of(case, data), settings)
+        return run_trial(workload_of(case, data), settings).valid_loss
 
     return run
 

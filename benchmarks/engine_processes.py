@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import statistics
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -70,14 +71,14 @@ class Team:
             pipe.send(("load", case, _plain(data)))
         _answers(self._pipes)
 
-    def seconds(self, seed: int, *, alone: bool) -> float:
-        """Return the wall-clock time of one run in the first process with all threads, or of one in each with one."""
+    def run(self, seed: int, *, alone: bool) -> tuple[float, float]:
+        """Return wall-clock time and mean loss of one run in the first process with all threads, or of one in each."""
         pipes = self._pipes[:1] if alone else self._pipes
         started = time.perf_counter()
         for index, pipe in enumerate(pipes):
             pipe.send(("run", seed + index, None if alone else 1))
-        _answers(pipes)
-        return time.perf_counter() - started
+        losses = _answers(pipes)
+        return time.perf_counter() - started, statistics.fmean(losses)
 
     def close(self) -> None:
         """End the processes."""
@@ -100,13 +101,16 @@ def _plain(data: Data) -> Any:
     return [[part.numpy() for part in pair] for pair in (data.train, data.valid)]
 
 
-def _answers(pipes: Sequence[Connection]) -> None:
+def _answers(pipes: Sequence[Connection]) -> list[float]:
+    losses = []
     for pipe in pipes:
         if not pipe.poll(JOB_LIMIT_S):
             raise SystemExit(f"A contestant should answer within {JOB_LIMIT_S:.0f} s and did not; leave it out.")
-        error = pipe.recv()
-        if error is not None:
-            raise SystemExit(error)
+        answer = pipe.recv()
+        if isinstance(answer, str):
+            raise SystemExit(answer)
+        losses.append(answer)
+    return losses
 
 
 def _serve(contestant: Contestant, pipe: Connection) -> None:
@@ -125,15 +129,15 @@ def _serve(contestant: Contestant, pipe: Connection) -> None:
                     run = run or contestant.make()
                     torch.set_num_threads(1)
                     small = replace(case, steps=1)
-                    run(small, data_of(small, data.train), 0)
+                    loss = run(small, data_of(small, data.train), 0)
                 else:
                     assert run is not None
                     torch.set_num_threads(second or all_threads)
-                    run(case, data, first)
+                    loss = run(case, data, first)
             except Exception:
                 pipe.send(f"{contestant.title} failed:\n{traceback.format_exc()}")
             else:
-                pipe.send(None)
+                pipe.send(loss)
 
 
 def _silence() -> None:
