@@ -31,8 +31,9 @@ the same images from a fresh network, in warm processes, with logging, checkpoin
 clocked from the first trial that its driver sends to the last one stored, in SQLite on disk. On top of the peers' work
 its trials evaluate the untrained network, fit the baseline and look at the training data once at the end. No side's
 time contains starting Python, importing, and reading files. Runs are short, so that what a trainer costs at the start
-and at every epoch weighs more than in long ones. The cells say how many times as many steps a second the study makes:
-the median of {rounds} rounds, and their range.
+and at every epoch weighs more than in long ones. The benchmark insists that everybody ends with about the same
+validation loss. The cells say how many times as many steps a second the study makes: the median of {rounds} rounds, and
+their range.
 """
 
 COLUMNS = {
