@@ -101,8 +101,7 @@ def equal_updates_pairs(base: Base) -> tuple[Pair, ...]:
 def extra_training_pairs(base: Base) -> tuple[Pair, ...]:
     """Return the smallest size that goes on unchanged for the examples equal updates take, and those against it."""
     n_steps = round(base.steps[base.small] * base.large / base.small)
-    label = f"as many examples as {base.large} with equal updates"
-    longer = ControlArm(label, base.small, base.rates[base.small], n_steps)
+    longer = ControlArm("goes on unchanged", base.small, base.rates[base.small], n_steps)
     return Pair(longer, own_arm(base, base.small)), Pair(_with_equal_updates(base), longer)
 
 

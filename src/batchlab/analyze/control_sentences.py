@@ -99,5 +99,5 @@ def _loss(row: ControlRow, metric: MetricInfo) -> str:
     said = f"{'loses' if worse else 'gains'} {say_difference(metric.name, mean)}{say_unit(metric.name)}"
     if low is None or high is None:
         return said
-    low, high = sorted((low, high))
-    return f"{said} ({say_difference(metric.name, low)} to {say_difference(metric.name, high)})"
+    limits = " to ".join(say_difference(metric.name, limit) for limit in sorted((low, high)))
+    return f"{said} ({limits.replace('-', '−')})"

@@ -183,8 +183,8 @@ def _row(study: Prepared, one: Trained, other: Trained) -> ControlRow:
         n_steps=arm.n_steps,
         n_seeds=len(done),
         valid_metric=estimate(study, [trial.valid_metric for trial in done], one.choosing),
-        against_label=against.label,
-        against_batch_size=against.batch_size,
+        against_label=None if one is other else against.label,
+        against_batch_size=None if one is other else against.batch_size,
         loses=_loses(study, one, other),
         flags=_flags(study.record.spec, one, other),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from batchlab.analyze.findings import ControlFindings, ControlRow, StudyFindings
 from batchlab.views.report_tables import Cell, Column, TextTable, difference_heading, metric_column, table_of, two_lines
-from batchlab.views.wording import format_estimate, format_learning_rate
+from batchlab.views.wording import format_estimate, format_learning_rate, sentence_case
 
 WORDS = {
     "lr": (
@@ -51,9 +51,14 @@ class ControlPart:
 def control_parts(findings: StudyFindings) -> tuple[ControlPart, ...]:
     """Return the controls in the order in which they were found."""
     return tuple(
-        ControlPart(*WORDS[one.name], one.sentence, _table(one, findings) if one.rows else None)
+        ControlPart(*WORDS[one.name], _without_title(one), _table(one, findings) if one.rows else None)
         for one in findings.controls
     )
+
+
+def _without_title(control: ControlFindings) -> str:
+    title, _, rest = control.sentence.partition(": ")
+    return sentence_case(rest) if title == WORDS[control.name][0] else control.sentence
 
 
 def _table(control: ControlFindings, findings: StudyFindings) -> TextTable:
