@@ -62,6 +62,8 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/engine.py --short
 	$(BIN)/python benchmarks/roofline.py --short
 	$(BIN)/python benchmarks/scaling.py --short
+	$(BIN)/python benchmarks/regret.py --short
+	$(BIN)/python benchmarks/answer_cost.py --short
 
 evidence: $(PEERS) ## run every benchmark in full and write what it found under evidence/: up to an hour
 	$(BIN)/python benchmarks/tuning_noise.py --write
@@ -76,6 +78,8 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/engine.py --write
 	$(BIN)/python benchmarks/roofline.py --write
 	$(BIN)/python benchmarks/scaling.py --write
+	$(BIN)/python benchmarks/regret.py --write
+	$(BIN)/python benchmarks/answer_cost.py --write
 	$(BIN)/python benchmarks/performance_page.py
 
 $(PEERS): $(STAMP)

@@ -2,9 +2,9 @@
 
 For every table: studies with its target and budget, each with a base seed of its own and a fresh store. Their cost is
 the examples of all their trials, each up to its end, over those of the table, in which a trial ends at its first
-crossing or with its budget. Their regret is the time (or examples) to the target at the setting they recommend over
-that at the table's best, ten fresh seeds on both sides, with a paired t interval of the logarithms. Beside them random
-search and Optuna's TPE in the table's own box, each stopped when it has spent what that study has.
+crossing or with its budget. Their regret is the time to the target at the setting they recommend over that at the
+table's best, by its step times: ten fresh seeds on both sides, with a paired t interval of the logarithms. Beside them
+random search and Optuna's TPE in the table's own box, each stopped when it has spent what that study has.
 
     python benchmarks/answer_cost.py [NAME...] [--short] [--write]
 """
@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import batchlab
@@ -28,7 +29,7 @@ from regret_ratio import Regret
 from rivals import Found, random_search, tpe_search
 from target_cases import CASES, TargetCase
 from target_runs import Request, Runner, run_request
-from target_table import OBJECTIVES, Cell, ExhaustiveTable, TargetRun, load_table
+from target_table import TIME, Cell, ExhaustiveTable, TargetRun, complete_tables
 
 REPETITIONS = {"digits-mlp": 5, "digits-cnn": 5, "mnist-mlp": 2, "quadratic": 5}
 SHORT = ("digits-mlp", "quadratic")
@@ -41,10 +42,9 @@ COLUMNS = {"share": "8.3f", "median": "9.2f", "worst": "9.2f", "missed": "9.0f"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one search came to under one objective; `cell` and `regret` are None where it found nothing."""
+    """What one search came to; `cell` and `regret` are None where it found nothing."""
 
     workload: str
-    objective: str
     method: str
     repetition: int
     share: float
@@ -64,18 +64,12 @@ def study_of(case: TargetCase, seed: int) -> Found:
             seed=seed,
             store=Path(folder) / "answer.db",
         )
-    rows = {row.batch_size: row for row in found.findings.batch_sizes}
-    examples = {size: row.examples_to_target.mean for size, row in rows.items() if row.examples_to_target is not None}
-    target = found.findings.to_target
-    best = {
-        "time": None if target is None else target.fastest_batch_size,
-        "examples": min(examples, key=examples.__getitem__, default=None),
-    }
-    picks = {name: None if size is None else (size, rows[size].learning_rate) for name, size in best.items()}
-    return Found(picks, sum(trial.examples for trial in found.trials), len(found.trials))
+    use = found.answer.recommended
+    cell = None if use is None else (use.batch_size, use.learning_rate)
+    return Found(cell, sum(trial.examples for trial in found.trials), len(found.trials))
 
 
-def rival_of(method: str, table: ExhaustiveTable, objectives: Sequence[str], budget: float, repetition: int) -> Found:
+def rival_of(method: str, table: ExhaustiveTable, budget: float, repetition: int) -> Found:
     """Return what random search or TPE comes to at the cost of a study; runs in the process that asks."""
     name, count = table.case.workload, 0
 
@@ -84,37 +78,30 @@ def rival_of(method: str, table: ExhaustiveTable, objectives: Sequence[str], bud
         count += 1
         return run_request(name, Request(*cell, RIVAL_SEED + repetition, count))
 
-    costs = {objective: functools.partial(table.example_cost, objective) for objective in objectives}
     search = random_search if method == RANDOM else tpe_search
-    return search(table.case, run, costs, budget, RIVAL_SEED + repetition)
+    return search(table.case, run, functools.partial(table.example_cost, TIME), budget, RIVAL_SEED + repetition)
 
 
 def compared(table: ExhaustiveTable, repetitions: int, runner: Runner) -> list[Row]:
     """Return what studies and rivals come to on one table, and what they regret."""
     studies = [study_of(table.case, seed) for seed in range(1, repetitions + 1)]
-    jobs = [
-        (method, table, objectives, found.spent, repetition)
-        for repetition, found in enumerate(studies)
-        for method, objectives in ((RANDOM, OBJECTIVES), *((TPE, (objective,)) for objective in OBJECTIVES))
-    ]
+    methods = (RANDOM, TPE) if find_spec("optuna") else (RANDOM,)
+    jobs = [(method, table, found.spent, number) for number, found in enumerate(studies) for method in methods]
     rivals = list(runner.map(rival_of, *zip(*jobs, strict=True)))
     searches = [(STUDY, repetition, found) for repetition, found in enumerate(studies)]
     searches += [(method, repetition, found) for (method, *_, repetition), found in zip(jobs, rivals, strict=True)]
-    picks = [cell for *_, found in searches for cell in found.picks.values() if cell is not None]
-    fresh = fresh_runs(table, picks, runner)
+    fresh = fresh_runs(table, [found.cell for *_, found in searches if found.cell is not None], runner)
     return [
         Row(
             workload=table.case.workload,
-            objective=objective,
             method=method,
             repetition=repetition,
             share=found.spent / table.spent,
             n_trials=found.n_trials,
-            cell=cell,
-            regret=None if cell is None else judged(table, objective, cell, fresh),
+            cell=found.cell,
+            regret=None if found.cell is None else judged(table, TIME, found.cell, fresh),
         )
         for method, repetition, found in searches
-        for objective, cell in found.picks.items()
     ]
 
 
@@ -133,25 +120,25 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
     }
 
 
-def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, float]]:
-    """Return the summary of each method by workload and objective, and over all workloads."""
-    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+def grouped(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the summary of each method by workload, and over all workloads at the end."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         for workload in (row.workload, ALL):
-            groups[workload, row.objective, row.method].append(row)
-    order = sorted(groups, key=lambda key: (key[0] == ALL, key[0], key[1], METHODS.index(key[2])))
+            groups[workload, row.method].append(row)
+    order = sorted(groups, key=lambda key: (key[0] == ALL, key[0], METHODS.index(key[1])))
     return {key: summary(groups[key]) for key in order}
 
 
 def show(rows: Sequence[Row]) -> None:
     """Print a line a search, then a line a method."""
-    for row in sorted(rows, key=lambda row: (row.workload, row.objective, METHODS.index(row.method), row.repetition)):
+    for row in sorted(rows, key=lambda row: (row.workload, METHODS.index(row.method), row.repetition)):
         found = "nothing found" if row.cell is None else f"{row.cell[0]:>5}@{row.cell[1]:<9g} {row.regret}"
-        print(f"{row.workload:11} {row.objective:9} {row.method:14}{row.share:7.3f}{row.n_trials:5} trials  {found}")
-    print(f"\n{'':36}{'cost':>8}{'median':>9}{'worst':>9}{'missed':>9}     {AIM}")
-    for (workload, objective, method), group in grouped(rows).items():
+        print(f"{row.workload:11} {row.method:14}{row.share:7.3f}{row.n_trials:5} trials  {found}")
+    print(f"\n{'':26}{'cost':>8}{'median':>9}{'worst':>9}{'missed':>9}     {AIM}")
+    for (workload, method), group in grouped(rows).items():
         numbers = "".join(f"{group[name]:{width}}" for name, width in COLUMNS.items())
-        print(f"{workload:11} {objective:9} {method:14}{numbers} of {group['searches']}")
+        print(f"{workload:11} {method:14}{numbers} of {group['searches']}")
 
 
 def main() -> None:
@@ -162,11 +149,12 @@ def main() -> None:
     asked = parser.parse_args()
     rows: list[Row] = []
     started = time.monotonic()
-    for name in SHORT if asked.short else asked.workloads:
-        table = load_table(CASES[name])
+    for table in complete_tables(CASES[name] for name in (SHORT if asked.short else asked.workloads)):
         with Runner(table.case, available_cores()) as runner:
-            rows += compared(table, 1 if asked.short else REPETITIONS[name], runner)
+            rows += compared(table, 1 if asked.short else REPETITIONS[table.case.workload], runner)
     show(rows)
+    if find_spec("optuna") is None:
+        print("TPE is left out, as Optuna is not installed: pip install 'batchlab[bench]'")
     if asked.write:
         settings = {"fresh_seeds": FRESH_SEEDS, "aim": AIM, "seconds": round(time.monotonic() - started)}
         write_evidence("answer-cost", settings, [asdict(row) for row in rows])

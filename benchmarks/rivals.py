@@ -12,30 +12,27 @@ from target_table import Cell, TargetRun
 LUDWIG_FIRST, LUDWIG_SHARE = 2, 0.2
 
 RunCell = Callable[[Cell], TargetRun]
-ExampleCosts = Mapping[str, Callable[[float], float]]
+ExampleCost = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came to: the setting it would use under each objective it knows, and the examples it spent.
+    """What a search came to: the setting it would use, None where it found none, and the examples it spent."""
 
-    A pick is None where no trial reached the target.
-    """
-
-    picks: Mapping[str, Cell | None]
+    cell: Cell | None
     spent: float
     n_trials: int
 
 
-def random_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: float, seed: int) -> Found:
-    """Return the best settings seen among ones drawn uniformly from the box, learning rates in the logarithm.
+def random_search(case: TargetCase, run: RunCell, example_cost: ExampleCost, budget: float, seed: int) -> Found:
+    """Return the best setting seen among ones drawn uniformly from the box, learning rates in the logarithm.
 
     One seed a trial; the trial that is under way when the budget is spent is finished and counts.
 
     Args:
         case: the box.
         run: makes a trial.
-        costs: what an example costs at a batch size, by objective.
+        example_cost: what an example costs at a batch size.
         budget: in examples.
         seed: of what is drawn.
     """
@@ -46,11 +43,11 @@ def random_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: f
             size = generator.choice(case.batch_sizes)
             yield size, case.learning_rate(size, generator.uniform(case.octaves[0], case.octaves[-1]))
 
-    return _search(drawn(), run, costs, budget, lambda cell, run: None)
+    return _search(drawn(), run, example_cost, budget, lambda cost: None)
 
 
-def tpe_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: float, seed: int) -> Found:
-    """Return the best setting seen by Optuna's TPE as it comes, in the same box, under the first objective alone.
+def tpe_search(case: TargetCase, run: RunCell, example_cost: ExampleCost, budget: float, seed: int) -> Found:
+    """Return the best setting seen by Optuna's TPE as it comes, in the same box and with the same budget.
 
     It is told ln(cost), and for a run that missed the target twice what the dearest run of a full budget costs.
     """
@@ -58,8 +55,7 @@ def tpe_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: floa
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    objective, cost_of = next(iter(costs.items()))
-    missed = 2 * case.examples * max(map(cost_of, case.batch_sizes))
+    missed = 2 * case.examples * max(map(example_cost, case.batch_sizes))
     asked: list[optuna.Trial] = []
 
     def suggested() -> Iterator[Cell]:
@@ -69,28 +65,25 @@ def tpe_search(case: TargetCase, run: RunCell, costs: ExampleCosts, budget: floa
             octave = asked[-1].suggest_float("octave", case.octaves[0], case.octaves[-1])
             yield size, case.learning_rate(size, octave)
 
-    def tell(cell: Cell, run: TargetRun) -> None:
-        study.tell(asked[-1], math.log(min(run.point * cost_of(cell[0]), missed)))
+    def tell(cost: float) -> None:
+        study.tell(asked[-1], math.log(min(cost, missed)))
 
-    return _search(suggested(), run, {objective: cost_of}, budget, tell)
+    return _search(suggested(), run, example_cost, budget, tell)
 
 
 def _search(
-    cells: Iterator[Cell], run: RunCell, costs: ExampleCosts, budget: float, tell: Callable[[Cell, TargetRun], None]
+    cells: Iterator[Cell], run: RunCell, example_cost: ExampleCost, budget: float, tell: Callable[[float], None]
 ) -> Found:
-    picks: dict[str, Cell | None] = dict.fromkeys(costs)
-    least = dict.fromkeys(costs, math.inf)
-    spent, count = 0.0, 0
+    best, least, spent, count = None, math.inf, 0.0, 0
     while spent < budget:
         cell = next(cells)
         found = run(cell)
-        tell(cell, found)
+        cost = found.point * example_cost(cell[0])
+        tell(cost)
         spent, count = spent + found.spent, count + 1
-        for objective, cost_of in costs.items():
-            cost = found.point * cost_of(cell[0])
-            if cost < least[objective]:
-                picks[objective], least[objective] = cell, cost
-    return Found(picks, spent, count)
+        if cost < least:
+            best, least = cell, cost
+    return Found(best, spent, count)
 
 
 def largest_that_fits(case: TargetCase) -> int:

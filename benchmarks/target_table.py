@@ -7,7 +7,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from target_cases import TargetCase
 
 FOLDER = Path(__file__).parent / "tables"
 FORMAT = "batchlab.exhaustive-table/1"
-OBJECTIVES = ("time", "examples")
+OBJECTIVES = TIME, EXAMPLES = ("time", "examples")
 Cell = tuple[int, float]
 
 
@@ -81,13 +81,18 @@ class ExhaustiveTable:
     fresh: dict[Cell, tuple[TargetRun, ...]] = field(default_factory=dict)
 
     @property
+    def is_complete(self) -> bool:
+        """Return whether the whole box was run, its best cells repeated, and the steps timed."""
+        return all(cell in self.cells for cell in self.case.cells()) and bool(self.fresh and self.step_seconds)
+
+    @property
     def spent(self) -> float:
         """Return the examples that the box cost; repetitions of its best cells are not charged."""
         return sum(run.spent for runs in self.cells.values() for run in runs)
 
     def example_cost(self, objective: str, batch_size: float) -> float:
         """Return what an example costs: 1 in examples, or its share of a step's seconds."""
-        if objective == "examples":
+        if objective == EXAMPLES:
             return 1.0
         if self.step_seconds is None:
             raise ValueError("Times need the seconds of a step, which this table has not; run `--times` first.")
@@ -172,6 +177,16 @@ def load_table(case: TargetCase, folder: Path = FOLDER) -> ExhaustiveTable:
         _cells(data["cells"]),
         _cells(data["fresh"]),
     )
+
+
+def complete_tables(cases: Iterable[TargetCase], folder: Path = FOLDER) -> Iterator[ExhaustiveTable]:
+    """Yield the tables that are complete, and print which are not."""
+    for case in cases:
+        table = load_table(case, folder) if path_of(case.workload, folder).exists() else None
+        if table is None or not table.is_complete:
+            print(f"{case.workload} is left out, as its table is not complete: run exhaustive_table.py {case.workload}")
+            continue
+        yield table
 
 
 def _question(case: TargetCase) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from answer_cost import ALL, Row, grouped, summary
 from regret_ratio import Regret
 
 MET = Regret(1.1, 1.0, 1.2, 10, 10)
-ROW = Row("digits-mlp", "time", "study", 0, 0.1, 30, (64, 0.1), MET)
+ROW = Row("digits-mlp", "study", 0, 0.1, 30, (64, 0.1), MET)
 
 
 def row(value: float, share: float = 0.1, n_reached: int = 10, method: str = "study") -> Row:
@@ -31,10 +31,10 @@ def test_methods_are_compared_by_workload_and_over_all() -> None:
     other = dataclasses.replace(row(2.0), workload="quadratic")
     found = grouped([row(1.0), other, row(1.4, method="TPE")])
     assert list(found) == [
-        ("digits-mlp", "time", "study"),
-        ("digits-mlp", "time", "TPE"),
-        ("quadratic", "time", "study"),
-        (ALL, "time", "study"),
-        (ALL, "time", "TPE"),
+        ("digits-mlp", "study"),
+        ("digits-mlp", "TPE"),
+        ("quadratic", "study"),
+        (ALL, "study"),
+        (ALL, "TPE"),
     ]
-    assert found[ALL, "time", "study"]["median"] == 1.5
+    assert found[ALL, "study"]["median"] == 1.5

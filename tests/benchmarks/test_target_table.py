@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from target_cases import CASES, TargetCase
-from target_table import ExhaustiveTable, StepSeconds, TargetRun, load_table, save_table
+from target_table import ExhaustiveTable, StepSeconds, TargetRun, complete_tables, load_table, save_table
 
 CASE = TargetCase("tiny", 0.1, 100, 2, 0.1, (8, 32), octaves=(0, 1))
 TIMES = StepSeconds({8: 1.0, 32: 2.0}, most_threads=1, provisional=True)
@@ -77,3 +77,20 @@ def test_learning_rates_move_with_the_square_root_of_the_batch_size() -> None:
 def test_a_box_has_at_least_eight_batch_sizes_and_ten_learning_rates_at_each(case: TargetCase) -> None:
     assert len(case.batch_sizes) >= 8
     assert len(set(case.cells())) == len(case.batch_sizes) * len(case.octaves) >= 80
+
+
+def test_tables_that_are_not_complete_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, runs = table(), (reached(50),)
+    whole.cells = dict.fromkeys(CASE.cells(), runs)
+    save_table(whole, tmp_path)
+    missing = dataclasses.replace(CASE, workload="missing")
+    assert [found.case for found in complete_tables([CASE, missing], tmp_path)] == [CASE]
+    assert capsys.readouterr().out == (
+        "missing is left out, as its table is not complete: run exhaustive_table.py missing\n"
+    )
+
+
+def test_a_table_is_not_complete_while_a_cell_is_missing(tmp_path: Path) -> None:
+    part = table()
+    del part.cells[SLOW]
+    assert not part.is_complete
