@@ -176,3 +176,9 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 def test_a_limit_without_a_peak_is_refused() -> None:
     with pytest.raises(ValueError, match="is compared with"):
         find_max_batch_size(print, limit=3)
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        find_max_batch_size(print, peak_memory=lambda: 1.0, limit=0)
+    assert str(error.value) == ("`limit` is memory that may be used, above 0, got 0; leave it out where it is unknown.")

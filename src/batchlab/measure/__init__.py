@@ -1,4 +1,5 @@
-"""Measurements of a model at fixed parameters: its gradients, their noise and how they interfere.
+"""Measurements of a model: its gradients, their noise and how they interfere; memory, speed and energy of its steps.
 
-All take the model, a function `mean_loss(model, batch)` and batches, and leave the model as they found it.
+Those of gradients take the model, a function `mean_loss(model, batch)` and batches, at fixed parameters; those of steps
+take a function that makes them. All leave the model as they found it.
 """

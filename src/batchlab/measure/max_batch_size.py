@@ -101,7 +101,7 @@ def find_max_batch_size(
             states are in any case.
 
     Raises:
-        ValueError: `low` or `high` is below 1, or a limit is given that nothing can be compared with.
+        ValueError: `low` or `high` is below 1, or a limit is not above 0 or nothing can be compared with it.
 
     >>> memory = {}
     >>> def run_step(batch_size): memory["peak"] = 500 + 3 * batch_size
@@ -111,9 +111,15 @@ def find_max_batch_size(
     """
     if low < 1 or (high is not None and high < 1):
         raise ValueError(f"Batch sizes are at least 1, got low={low} and high={high}; begin with 1.")
+    if limit is not None and limit <= 0:
+        raise ValueError(f"`limit` is memory that may be used, above 0, got {limit}; leave it out where it is unknown.")
     if limit is not None and peak_memory is None:
         raise ValueError("A `limit` is compared with `peak_memory()`, which is missing; pass both or neither.")
-    gauge = cuda_gauge() if peak_memory is None else MemoryGauge(_nothing, peak_memory, limit or math.inf)
+    gauge = (
+        cuda_gauge()
+        if peak_memory is None
+        else MemoryGauge(_nothing, peak_memory, math.inf if limit is None else limit)
+    )
     cap = min(math.inf if high is None else high, math.inf if n_examples is None else n_examples)
     usable = math.inf if gauge is None else gauge.limit
     search = _Search(lambda size: _attempt(run_step, size, gauge), cap, usable)
