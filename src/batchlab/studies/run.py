@@ -40,8 +40,8 @@ def run_study(
 ) -> StudyRecord:
     """Return the study's record after running every trial that it needs and the store does not have.
 
-    A finished trial is committed before anything else happens. Trials that failed in an earlier run are tried again. A
-    trial that hangs fails. When time is up no more trials begin, and the record is what there is.
+    A finished trial is committed as soon as its worker has the next one. Trials that failed in an earlier run are tried
+    again. A trial that hangs fails. When time is up no more trials begin, and the record is what there is.
 
     Raises:
         StudyRunning: another driver works on this study.
