@@ -163,6 +163,8 @@ def preview(
         except StoreError:
             # There is none yet, or none that a study could use, which it will say.
             kept = MemoryStore()
+        before = known_study(kept, identity(question))
+        info = dataclasses.replace(info, threads=before.info.threads if before else 1)
         outlook, workers = outlook_of(question, info, kept.results), executor.free()
         costs = known_costs(outlook.known)
         untimed = [one for one in timed_settings(question, info) if one.batch_size not in costs]
