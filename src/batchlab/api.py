@@ -156,15 +156,15 @@ def preview(
         WorkloadError: the workload or its data cannot be used.
     """
     asked, watcher = ask(workload, {"batch_sizes": batch_sizes, **options}, spec), progress or Quiet()
-    with _loaded(asked, watcher) as (executor, info), ExitStack() as stack:
-        question = resolve_spec(asked.options, info, asked.mistakes)
+    with _loaded(asked, watcher) as (executor, found), ExitStack() as stack:
+        question = resolve_spec(asked.options, found, asked.mistakes)
         try:
             kept = stack.enter_context(_opened(asked.run.store, watcher, create=False))
         except StoreError:
             # There is none yet, or none that a study could use, which it will say.
             kept = MemoryStore()
         before = known_study(kept, identity(question))
-        info = dataclasses.replace(info, threads=before.info.threads if before else 1)
+        info = dataclasses.replace(found, threads=before.info.threads if before else 1)
         outlook, workers = outlook_of(question, info, kept.results), executor.free()
         costs = known_costs(outlook.known)
         untimed = [one for one in timed_settings(question, info) if one.batch_size not in costs]
