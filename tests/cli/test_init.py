@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from batchlab.cli.main import main
+from batchlab.studies.asking import ask
+from batchlab.studies.spec import mistakes_without_workload
 from batchlab.workload import load_workload
 
 SCRIPT = """
@@ -82,7 +84,7 @@ def test_an_existing_file_is_never_overwritten(capsys):
 def test_a_file_that_is_not_python_is_wrong_usage(name, capsys):
     assert main(["init", "-o", name]) == 2
     assert capsys.readouterr().err == (
-        f"batchlab: `-o` takes a Python file, got {name}; write -o workload.py, for example.\n"
+        f"batchlab: `-o` takes a Python file, or a .toml, got {name}; write -o workload.py, for example.\n"
     )
     assert not Path(name).exists()
 
@@ -137,4 +139,27 @@ def test_a_script_in_another_encoding_is_wrong_usage(capsys):
     assert main(["init", "--from", "latin.py"]) == 2
     assert capsys.readouterr().err == (
         "batchlab: `--from` takes a file in UTF-8, but latin.py is not (byte 8); save it as UTF-8.\n"
+    )
+
+
+def test_a_spec_is_written_and_every_key_in_it_is_an_option(folder, capsys):
+    assert main(["init", "-o", "study.toml"]) == 0
+    assert capsys.readouterr().out == (
+        f"Written  {folder / 'study.toml'}\nNext     batchlab study study.toml --dry-run\n"
+    )
+    asked = ask("study.toml", {})
+    assert (asked.workload, asked.options.epochs, asked.mistakes) == ("digits-mlp", 20, ())
+    # With the examples in comments too, but for the comments above them.
+    text = (folder / "study.toml").read_text().split("\n\n", 1)[1]
+    (folder / "all.toml").write_text('workload = "digits-mlp"\n' + text.replace("\n# ", "\n"))
+    everything = ask("all.toml", {})
+    assert everything.mistakes == () == mistakes_without_workload(everything.options)
+    assert everything.options.optimizer_settings == {"momentum": 0.9}
+
+
+def test_a_script_is_made_into_no_spec(folder, capsys):
+    (folder / "train.py").write_text(SCRIPT)
+    assert main(["init", "--from", "train.py", "-o", "study.toml"]) == 2
+    assert capsys.readouterr().err == (
+        "batchlab: --from makes a workload, a Python file, got -o study.toml; write -o workload.py, for example.\n"
     )
