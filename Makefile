@@ -69,6 +69,7 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/tuning_noise.py --write
 	$(BIN)/python benchmarks/controls.py --write
 	$(BIN)/python benchmarks/kill_resume.py --write
+	$(BIN)/python benchmarks/faults.py --write
 	$(BIN)/python benchmarks/noise_scale_coverage.py --write
 	$(BIN)/python benchmarks/tradeoff_coverage.py --write
 	$(BIN)/python benchmarks/noise_overhead.py --write

@@ -27,7 +27,7 @@ from typing import Any
 
 from batchlab.records import WorkloadInfo
 from batchlab.studies.executors import Executor, available_cores
-from batchlab.studies.opening import opened_executor
+from batchlab.studies.opening import Where, opened_executor
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
@@ -91,7 +91,7 @@ def measure(case: Case, pool: Any, opened: dict[str, Team], rounds: int) -> dict
     data = data_of(case, pool)
     for team in opened.values():
         team.load(case, data)
-    with opened_executor(workload_of(case, data), None, "cpu", None, Quiet()) as (executor, info):
+    with opened_executor(workload_of(case, data), None, "cpu", Where(), Quiet()) as (executor, info):
         study_rate(case, executor, info, trials=available_cores(), seed=rounds)
         played = [play(case, executor, info, opened, index) for index in range(rounds)]
     losses = {name: statistics.fmean(one.losses[name] for one in played) for name in played[0].losses}

@@ -1,8 +1,8 @@
 """Kill a study's whole process group with SIGKILL at random moments, resume it each time, and look at what is left.
 
-    python benchmarks/kill_resume.py --kills 10
+    python benchmarks/kill_resume.py --kills 20
 
-The moments are uniform, from about when the first trials can have finished to a sixth of an undisturbed run later.
+The moments are uniform, from about when the first trials can have finished to a tenth of an undisturbed run later.
 At the end there must be one result per trial, none lost, and the answer of a run that nothing disturbed.
 """
 
@@ -72,7 +72,7 @@ def comparable(findings: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run the experiment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="write the evidence")
     asked = parser.parse_args()
@@ -82,7 +82,7 @@ def main() -> None:
         expected, seconds = undisturbed(calm)
         left: list[int] = []
         while len(left) < asked.kills:
-            count = killed_after(store, draw.uniform(START_UP_S, START_UP_S + seconds / 6))
+            count = killed_after(store, draw.uniform(START_UP_S, START_UP_S + seconds / 10))
             if count is None:
                 break
             left.append(count)

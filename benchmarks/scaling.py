@@ -27,7 +27,7 @@ from typing import Any
 from batchlab.records import StudySpec, WorkloadInfo
 from batchlab.studies.executors import Executor, available_cores
 from batchlab.studies.memory_store import MemoryStore
-from batchlab.studies.opening import opened_executor
+from batchlab.studies.opening import Where, opened_executor
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
@@ -39,7 +39,7 @@ from process_memory import MIB, descendants, memory_of
 from spread import busy_cores, spread
 from timeline import idle_shares
 
-HERE = Path(__file__).parent
+WORKLOADS = Path(__file__).parent / "scaling_workloads.py"
 STEPS, BASE_TRIALS = 200, 16
 GROWTH = (1, 4, 16, 64)
 WIDTHS = (16, 64, 256, 1024)
@@ -71,7 +71,7 @@ def grown(workload: str, batch_size: int, trials: int) -> dict[str, Any]:
     """Return steps a second and memory of one study, driven from this process."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        opened_executor(f"{HERE / 'scaling_workloads.py'}:{workload}", None, "cpu", None, Quiet()) as (executor, info),
+        opened_executor(f"{WORKLOADS}:{workload}", None, "cpu", Where(), Quiet()) as (executor, info),
     ):
         options = StudyOptions(batch_sizes=(batch_size,), lr=0.05, steps=STEPS, seeds=trials)
         clocked = driven(resolve_spec(options, info), info, executor, store_in(folder))
@@ -137,7 +137,7 @@ def idle(seeds: int) -> dict[str, Any]:
     """Return the idle shares of a tuned study of the digits, and what its trials took."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        opened_executor("digits-mlp", None, "cpu", None, Quiet()) as (executor, info),
+        opened_executor("digits-mlp", None, "cpu", Where(), Quiet()) as (executor, info),
     ):
         clocked = driven(resolve_spec(StudyOptions(seeds=seeds), info), info, executor, store_in(folder))
     trials = [(clocked.sent[key], back) for key, back in clocked.back.items()]
@@ -168,7 +168,7 @@ def _instant(spec: StudySpec, info: WorkloadInfo, store: Store) -> float:
 
 
 def digits_info() -> WorkloadInfo:
-    with opened_executor("digits-mlp", None, "cpu", 1, Quiet()) as (_, info):
+    with opened_executor("digits-mlp", None, "cpu", Where(workers=1), Quiet()) as (_, info):
         return info
 
 

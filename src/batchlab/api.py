@@ -16,7 +16,7 @@ from batchlab.studies.asking import Asked, ask
 from batchlab.studies.device_names import device_kind
 from batchlab.studies.executors import Executor
 from batchlab.studies.memory_store import MemoryStore
-from batchlab.studies.opening import AnyWorkload, opened_executor, trusted_reference
+from batchlab.studies.opening import AnyWorkload, Where, opened_executor, trusted_reference
 from batchlab.studies.plan import timed_settings
 from batchlab.studies.previewing import outlook_of, preview_of
 from batchlab.studies.progress import Progress, Quiet
@@ -88,6 +88,8 @@ def study(
     store: str | os.PathLike[str] | None = None,
     name: str | None = None,
     workers: int | None = None,
+    executor: str | None = None,
+    address: str | None = None,
     timeout: float | None = None,
     max_minutes: float | None = None,
     progress: Progress | None = None,
@@ -102,9 +104,11 @@ def study(
         batch_sizes: examples per step, a list or a range, "8:512"; by default powers of two from 8 up to 512, as far
             as the data reach.
         spec: a TOML file with options, for another workload than the one it names; what is given here wins over it.
-        store: where trials are kept; `./batchlab.db` by default.
+        store: where trials are kept, a path or `postgresql+psycopg://USER@HOST/DATABASE`; `./batchlab.db` by default.
         name: a label; by default made of the workload's name and the study's id.
         workers: trials at a time; by default one a core, on a GPU one.
+        executor: "local", processes here, or "ray", a Ray cluster.
+        address: of the cluster: HOST:PORT, "auto" (the default), or "local", a new one on this machine.
         timeout: seconds after which a trial is given up; by default only one that gives no sign of life is.
         max_minutes: when to begin no more trials and answer with what there is; the same call goes on later.
         progress: told how the study gets on.
@@ -119,9 +123,10 @@ def study(
         WorkloadError: the workload or its data cannot be used.
         StoreError: the store cannot be used, or another driver works on this study.
     """
-    run = {"store": store, "name": name, "workers": workers, "timeout": timeout, "max_minutes": max_minutes}
+    run: dict[str, Any] = {"store": store, "name": name, "workers": workers, "executor": executor, "address": address}
+    run |= {"timeout": timeout, "max_minutes": max_minutes}
     asked, watcher = ask(workload, {"batch_sizes": batch_sizes, **options, **run}, spec), progress or Quiet()
-    with _loaded(asked, watcher) as (executor, info):
+    with _loaded(asked, watcher) as (runner, info):
         question = resolve_spec(asked.options, info, asked.mistakes)
         with _opened(asked.run.store, watcher) as opened:
             return _analyzed(
@@ -130,7 +135,7 @@ def study(
                     info,
                     name=asked.run.name or _name_of(opened, question, info),
                     store=opened,
-                    executor=executor,
+                    executor=runner,
                     progress=watcher,
                     limits=Limits(asked.run.timeout, asked.run.max_minutes),
                 ),
@@ -184,6 +189,8 @@ def resume(
     workload: AnyWorkload | None = None,
     store: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    executor: str | None = None,
+    address: str | None = None,
     device: str | None = None,
     timeout: float | None = None,
     max_minutes: float | None = None,
@@ -208,14 +215,15 @@ def resume(
                 f"A study stays on its kind of device, and {record.name} is one of {device_kind(spec.device)}, got "
                 f"{place}; name devices of that kind, or start another study."
             )
-        with opened_executor(source, spec.data_dir, place, workers, watcher) as (executor, info):
+        where = Where(executor, address, workers)
+        with opened_executor(source, spec.data_dir, place, where, watcher) as (runner, info):
             return _analyzed(
                 run_study(
                     spec,
                     info,
                     name=record.name,
                     store=opened,
-                    executor=executor,
+                    executor=runner,
                     progress=watcher,
                     limits=Limits(timeout, max_minutes),
                 ),
@@ -243,8 +251,9 @@ def _loaded(asked: Asked, watcher: Progress) -> Iterator[tuple[Executor, Workloa
     """Load the workload; where that fails, what else is wrong is told with it."""
     options = asked.options
     with ExitStack() as stack:
+        where = Where(asked.run.executor, asked.run.address, asked.run.workers)
         try:
-            loading = opened_executor(asked.workload, options.data_dir, options.device, asked.run.workers, watcher)
+            loading = opened_executor(asked.workload, options.data_dir, options.device, where, watcher)
             opened = stack.enter_context(loading)
         except BatchlabError as error:
             mistakes = (*asked.mistakes, *mistakes_without_workload(options))

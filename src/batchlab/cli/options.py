@@ -160,6 +160,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=whole("--workers"), metavar="N", help="trials at a time (default: one a core)"
     )
+    parser.add_argument("--executor", metavar="NAME", help="local (the default), or ray: the machines of a Ray cluster")
+    text = "of the Ray cluster: HOST:PORT, auto (the default), or local, a new one on this machine"
+    parser.add_argument("--address", metavar="PLACE", help=text)
     parser.add_argument(
         "--timeout", type=number("--timeout"), metavar="S", help="give up on a trial after so many seconds"
     )

@@ -25,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
             workload=arguments.workload,
             store=arguments.store,
             workers=arguments.workers,
+            executor=arguments.executor,
+            address=arguments.address,
             device=arguments.device,
             timeout=arguments.timeout,
             max_minutes=arguments.max_minutes,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from batchlab.errors import UsageError
-from batchlab.studies.opening import AnyWorkload
+from batchlab.studies.opening import EXECUTORS, RAY, AnyWorkload
 from batchlab.studies.option_values import count, positive, text
 from batchlab.studies.spec import BUDGET_KINDS, LR_MODES, StudyOptions
 from batchlab.studies.spec_file import is_spec_file, read_spec_file
@@ -20,6 +20,8 @@ class RunOptions:
     store: str | os.PathLike[str] | None = None
     name: str | None = None
     workers: int | None = None
+    executor: str | None = None
+    address: str | None = None
     timeout: float | None = None
     max_minutes: float | None = None
 
@@ -109,7 +111,15 @@ def _run_options(given: Mapping[str, Any]) -> tuple[RunOptions, list[str]]:
                 read[name] = reader(given[name])
             except UsageError as error:
                 mistakes += error.mistakes
+    if "address" in read and read.get("executor") != RAY:
+        mistakes.append("An `address` is that of a Ray cluster; add the executor, ray, or leave it out.")
     return RunOptions(**read), mistakes
+
+
+def _executor(value: str) -> str:
+    if value not in EXECUTORS:
+        raise UsageError(f"An executor is {' or '.join(EXECUTORS)}, got {value!r}; choose one.")
+    return value
 
 
 def _name(value: Any) -> str:
@@ -122,6 +132,8 @@ _RUN_READERS: Mapping[str, Callable[[Any], Any]] = {
     "store": lambda value: value if isinstance(value, os.PathLike) else text("store", value),
     "name": _name,
     "workers": lambda value: count("workers", value, 1),
+    "executor": lambda value: _executor(text("executor", value)),
+    "address": lambda value: text("address", value),
     "timeout": lambda value: positive("A timeout is a positive number of seconds", value),
     "max_minutes": lambda value: positive("`max_minutes` is a positive number of minutes", value),
 }

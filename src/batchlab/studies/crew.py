@@ -58,7 +58,7 @@ class Crew:
         except (EOFError, OSError):
             raise self.ended(self._template, "load the workload") from None
         if kind == "error":
-            raise _as_error(content[0], content[1], "load the workload", self.source.reference)
+            raise as_error(content[0], content[1], "load the workload", self.source.reference)
         if not content[0]:
             end(self._template)
             self._template = None
@@ -102,7 +102,7 @@ class Crew:
             raise self.ended(worker, purpose) from None
         if len(content) == 1:
             return content[0]
-        raise _as_error(content[0], content[1], purpose, self.source.reference)
+        raise as_error(content[0], content[1], purpose, self.source.reference)
 
     def _start(self, device: str) -> Worker:
         if self._template is not None:
@@ -128,7 +128,8 @@ def _reply(worker: Worker, on_wait: OnWait) -> Any:
     return worker.pipe.recv()
 
 
-def _as_error(name: str, text: str, purpose: str, reference: str) -> BatchlabError:
+def as_error(name: str, text: str, purpose: str, reference: str) -> BatchlabError:
+    """Return what a worker answered with as an error: an expected one as itself, any other with its traceback."""
     kind = getattr(errors, name, None) if name else None
     if isinstance(kind, type) and issubclass(kind, BatchlabError):
         return kind(text)

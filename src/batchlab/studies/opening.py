@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
 
 from batchlab.errors import CannotTravel, UsageError
@@ -17,17 +18,29 @@ from batchlab.studies.progress import Progress
 from batchlab.workloads import builtin_names
 
 if TYPE_CHECKING:
+    from batchlab.studies.ray_executor import RayExecutor
     from batchlab.workload import Workload
 
 LiveWorkload = Union["Workload", Callable[[], "Workload"]]
 AnyWorkload = str | LiveWorkload
 
+LOCAL, RAY = "local", "ray"
+EXECUTORS = (LOCAL, RAY)
 SLOW_TO_LOAD_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What runs trials: `executor` is local or ray, `address` that of a Ray cluster, `workers` how many at a time."""
+
+    executor: str | None = None
+    address: str | None = None
+    workers: int | None = None
 
 
 @contextmanager
 def opened_executor(
-    workload: AnyWorkload, data_dir: str | None, device: str, workers: int | None, watcher: Progress
+    workload: AnyWorkload, data_dir: str | None, device: str, where: Where, watcher: Progress
 ) -> Iterator[tuple[Executor, WorkloadInfo]]:
     """Start what runs the trials: worker processes, or this one where a live workload cannot reach another.
 
@@ -35,31 +48,40 @@ def opened_executor(
         workload: a reference, a live workload, or a live factory of one.
         data_dir: where its data files are, for references.
         device: where trials run, as in cpu, cuda or cuda:0,1.
-        workers: how many processes; by default as many as are fastest: one a core, on a GPU one, or as measured.
+        where: processes here, by default as many as are fastest (one a core, on a GPU one, or as measured), or a
+            Ray cluster.
         watcher: told what the workload prints, that it loads slowly, or that trials run here.
     """
     with ExitStack() as stack:
         if isinstance(workload, str):
-            yield _with_workers(stack, WorkloadSource(reference_of(workload), data_dir), device, workers, watcher)
+            yield _with_workers(stack, WorkloadSource(reference_of(workload), data_dir), device, where, watcher)
         else:
-            yield _with_live(stack, workload, device, workers, watcher)
+            yield _with_live(stack, workload, device, where, watcher)
 
 
 def _with_workers(
-    stack: ExitStack, source: WorkloadSource, device: str, workers: int | None, watcher: Progress
+    stack: ExitStack, source: WorkloadSource, device: str, where: Where, watcher: Progress
 ) -> tuple[Executor, WorkloadInfo]:
-    executor = LocalExecutor(source, workers=workers, devices=device_names(device), on_output=watcher.notice)
-    stack.enter_context(executor)
+    executor = _started(source, device, where, watcher)
+    stack.push(executor)
     return executor, executor.inspect(_told_when_slow(watcher))
 
 
+def _started(source: WorkloadSource, device: str, where: Where, watcher: Progress) -> "LocalExecutor | RayExecutor":
+    if where.executor != RAY:
+        return LocalExecutor(source, workers=where.workers, devices=device_names(device), on_output=watcher.notice)
+    from batchlab.studies.ray_executor import RayExecutor
+
+    return RayExecutor(source, address=where.address, workers=where.workers, device=device, on_notice=watcher.notice)
+
+
 def _with_live(
-    stack: ExitStack, workload: LiveWorkload, device: str, workers: int | None, watcher: Progress
+    stack: ExitStack, workload: LiveWorkload, device: str, where: Where, watcher: Progress
 ) -> tuple[Executor, WorkloadInfo]:
     reference = reference_of(workload)
     try:
         source = WorkloadSource(reference, None, _pickled(workload), tuple(sys.path))
-        return _with_workers(stack, source, device, workers, watcher)
+        return _with_workers(stack, source, device, where, watcher)
     except CannotTravel as error:
         reason = str(error)
     stack.close()
