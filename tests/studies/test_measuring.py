@@ -21,6 +21,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring, "MOST_BLOCKS", 12)
         patch.setattr(measuring, "N_PAIRS", 8)
+        patch.setattr(measuring, "CURVATURE_BLOCKS", 12)
         yield
 
 
@@ -35,6 +36,7 @@ def test_every_part_is_measured_at_both_ends(classifier):
         assert point.norms.n_draws == 20 and point.norms.reference_batch_size == 1024
         assert point.interference.same_class.n_pairs + point.interference.different_class.n_pairs == 96 * 95 // 2
         assert point.order.n_pairs == 8 and point.order.learning_rate == 0.05
+        assert point.curvature_noise_scale.n_blocks == 12
     assert {claim.name for claim in classifier.claims} == {
         *("larger-steps", "larger-steps-sum", "larger-variance", "larger-variance-sum", "larger-variance-rescaled"),
         *("norm-law", "competition", "sequence"),
@@ -72,6 +74,19 @@ def test_batch_normalization_is_measured_by_micro_batch_and_says_so():
     assert last.notes == (
         "Module '1' normalizes over the batch: the noise is that of micro-batches of 16, and single examples have no "
         "gradients to compare.",
+    )
+
+
+def test_a_model_without_a_second_derivative_says_so(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("derivative for aten::fused is not implemented")
+
+    monkeypatch.setattr(measuring, "measure_curvature_noise", fail)
+    point = measure_workload(cases.tiny_classifier(), SHORT).checkpoints[0]
+    assert point.curvature_noise_scale is None
+    assert point.notes == (
+        "Curvature was not measured, as the model has no second derivative: derivative for aten::fused is not "
+        "implemented",
     )
 
 

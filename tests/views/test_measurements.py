@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 import measurement_cases as cases
+from batchlab.analyze.measurements import say_noise_scale
 from batchlab.errors import BatchlabError
 from batchlab.views.measurements import print_measurement, write_measurement
 
@@ -26,6 +27,14 @@ def test_every_checkpoint_and_claim_is_shown():
     assert "Gradient norms at step 10, 100 draws of each size" in text
     assert sum(line.startswith("does not hold") for line in text.splitlines()) == 8
     assert "- Examples were drawn with replacement." in text
+
+
+def test_the_noise_scale_weighted_by_curvature_has_its_column():
+    first, last = cases.checkpoint(10), cases.checkpoint(500, curvature_noise_scale=cases.noise(7000))
+    lines = printed(cases.findings(first, last)).splitlines()
+    assert next(line for line in lines if "Training loss" in line).strip().endswith("curvature")
+    assert sum(say_noise_scale(cases.noise(7000)) in line for line in lines) == 1
+    assert "Weighted by curvature" not in printed(cases.findings())
 
 
 def test_what_was_not_measured_is_left_out():

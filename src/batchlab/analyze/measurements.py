@@ -36,7 +36,10 @@ class OrderTable:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFindings:
-    """What was measured at one point of training; None for what was not, and `notes` say why."""
+    """What was measured at one point of training; None for what was not, and `notes` say why.
+
+    `curvature_noise_scale` is tr(HΣ)/(G'HG): at this batch size noise halves the best step of plain gradient descent.
+    """
 
     step: int
     examples: int
@@ -47,6 +50,7 @@ class CheckpointFindings:
     interference: InterferenceTable | None
     order: OrderTable | None
     notes: tuple[str, ...]
+    curvature_noise_scale: NoiseScale | None = None
 
 
 @dataclass(frozen=True, slots=True)

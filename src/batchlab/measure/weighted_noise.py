@@ -1,6 +1,6 @@
 """Noise scales in other measures of length than the gradient's own: by an optimizer's preconditioner, by curvature."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -78,7 +78,12 @@ def measure_preconditioned_noise(
 
 
 def measure_curvature_noise(
-    model: nn.Module, mean_loss: MeanLoss, batches: Iterable[Any], *, seed: int | None = None
+    model: nn.Module,
+    mean_loss: MeanLoss,
+    batches: Iterable[Any],
+    *,
+    count: Callable[[Any], int] = count_examples,
+    seed: int | None = None,
 ) -> NoiseScale:
     """Measure B_noise = tr(HΣ)/(G'HG) with its interval, the balance of a step of plain gradient descent.
 
@@ -92,9 +97,11 @@ def measure_curvature_noise(
     negative, which the flags of the result then say. The model is left as found.
 
     Args:
-        model: at the parameters of interest; every operation in it needs a second derivative.
+        model: at the parameters of interest; every operation in it needs a second derivative. (One of a user's own that
+            is marked `once_differentiable` counts as straight, without an error.)
         mean_loss: `mean_loss(model, batch)`, a mean over the batch.
         batches: fresh ones of one size, three for each block; what is left at their end is not used.
+        count: the number of examples in a batch.
         seed: fixes dropout.
     """
     parameters = tuple(trained_parameters(model).values())
@@ -105,7 +112,7 @@ def measure_curvature_noise(
             curved = _hessian_products(model, mean_loss, parameters, third, pair)
             across = _dot(pair[0], curved[1])
             apart = _dot(pair[0], curved[0]) + _dot(pair[1], curved[1]) - across - _dot(pair[1], curved[0])
-            moments.append((count_examples(first) / 2 * apart, across))
+            moments.append((count(first) / 2 * apart, across))
     return _estimated(moments, 3)
 
 

@@ -26,9 +26,12 @@ from batchlab.measure.gradient_norms import measure_gradient_norms
 from batchlab.measure.gradients import MeanLoss
 from batchlab.measure.interference import gradient_gram
 from batchlab.measure.noise import measure_noise
+from batchlab.measure.out_of_memory import is_out_of_memory
 from batchlab.measure.random_states import kept_randomness
 from batchlab.measure.step_order import measure_step_order
+from batchlab.measure.weighted_noise import measure_curvature_noise
 from batchlab.numerics.interference import pairwise_interference
+from batchlab.numerics.noise_scale import NoiseScale
 from batchlab.records import Budget, TrialSettings
 from batchlab.studies.pilot import Pause, pause_steps, pilot_settings, train_pilot
 from batchlab.train.budgets import steps_in_budget
@@ -43,9 +46,14 @@ from batchlab.workloads.datasets import examples_in, is_arrays
 
 MICRO_BATCH, MICRO_BATCHES_PER_BLOCK, MOST_BLOCKS = 16, 16, 100
 LARGEST, N_GRAM, N_PAIRS = 1024, 256, 64
+CURVATURE_BATCH, CURVATURE_BLOCKS = 64, 60
 DRAW_NOTE = (
     "Examples were drawn with replacement, so the noise scale is that of this training set; the noise of a step that "
     "goes through it without replacement is less by the factor 1 - B/N."
+)
+CURVATURE_NOTE = (
+    "Weighted by curvature it is tr(HΣ)/(G'HG), the batch size at which noise halves the best step of plain gradient "
+    "descent; the two agree where all directions curve alike."
 )
 
 
@@ -110,7 +118,7 @@ def measure_workload(
         confidence=confidence_of(checkpoints),
         checkpoints=checkpoints,
         claims=tuple(claim for checkpoint in checkpoints for claim in claims_at(checkpoint)),
-        notes=(DRAW_NOTE,),
+        notes=(DRAW_NOTE, CURVATURE_NOTE),
         seconds=time.perf_counter() - started,
     )
 
@@ -191,6 +199,7 @@ def _measured(subject: _Subject, *, with_norms: bool) -> CheckpointFindings:
             f"{MICRO_BATCH}, and single examples have no gradients to compare."
         )
     interference, why = _interference(subject) if with_norms else (None, None)
+    curvature, unbent = _curvature_noise(subject) if with_norms else (None, None)
     return CheckpointFindings(
         step=pause.step,
         examples=pause.examples,
@@ -200,7 +209,8 @@ def _measured(subject: _Subject, *, with_norms: bool) -> CheckpointFindings:
         norms=_norms(subject) if with_norms else None,
         interference=interference,
         order=_order(subject) if with_norms else None,
-        notes=(*notes, *(() if why is None else (why,))),
+        notes=(*notes, *(note for note in (why, unbent) if note is not None)),
+        curvature_noise_scale=curvature,
     )
 
 
@@ -217,6 +227,26 @@ def _norms(subject: _Subject) -> NormTable:
         seed=subject.seed("norms"),
     )
     return norm_table(drawn.batch_sizes, drawn.sq_norms, n_skipped=drawn.n_skipped)
+
+
+def _curvature_noise(subject: _Subject) -> tuple[NoiseScale | None, str | None]:
+    """Return the noise scale weighted by curvature, or why there is none."""
+    if coupling_module(subject.pause.model) is not None:
+        return None, None
+    draws = subject.draws("curvature", CURVATURE_BATCH)
+    try:
+        found = measure_curvature_noise(
+            subject.pause.model,
+            subject.mean_loss(),
+            (next(draws) for _ in range(3 * CURVATURE_BLOCKS)),
+            count=lambda _: CURVATURE_BATCH,
+            seed=subject.seed("dropout"),
+        )
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        return None, f"Curvature was not measured, as the model has no second derivative: {error}"
+    return found, None
 
 
 def _interference(subject: _Subject) -> tuple[InterferenceTable | None, str | None]:

@@ -62,7 +62,9 @@ def write_measurement(findings: MeasurementFindings, path: str | os.PathLike[str
 
 
 def _along_training(findings: MeasurementFindings) -> Table:
-    table = _table("Step", "Examples", "Training loss", f"Noise scale, {findings.unit}s", "Blocks")
+    headings = ("Step", "Examples", "Training loss", f"Noise scale, {findings.unit}s", "Blocks")
+    bent = any(point.curvature_noise_scale is not None for point in findings.checkpoints)
+    table = _table(*headings, *(["Weighted by curvature"] if bent else []))
     for point in findings.checkpoints:
         table.add_row(
             f"{point.step:,}",
@@ -70,6 +72,8 @@ def _along_training(findings: MeasurementFindings) -> Table:
             f"{point.loss:.4g}",
             say_noise_scale(point.noise_scale),
             str(point.noise_scale.n_blocks),
+            *([""] if bent and point.curvature_noise_scale is None else []),
+            *([] if point.curvature_noise_scale is None else [say_noise_scale(point.curvature_noise_scale)]),
         )
     return table
 
