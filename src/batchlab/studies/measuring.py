@@ -46,7 +46,7 @@ from batchlab.workloads.datasets import examples_in, is_arrays
 
 MICRO_BATCH, MICRO_BATCHES_PER_BLOCK, MOST_BLOCKS = 16, 16, 100
 LARGEST, N_GRAM, N_PAIRS = 1024, 256, 64
-CURVATURE_BATCH, CURVATURE_BLOCKS = 64, 60
+CURVATURE_BATCH, CURVATURE_BLOCKS = 64, 24
 DRAW_NOTE = (
     "Examples were drawn with replacement, so the noise scale is that of this training set; the noise of a step that "
     "goes through it without replacement is less by the factor 1 - B/N."
