@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "adapt": TRAINING,
     "studies": DATA | TRAINING | {"adapt"},
     "api": WINGS | {"studies"},
+    "probes": WINGS | {"studies"},
     "recipes": WINGS | {"studies", "api", ""},
     "integrations": WINGS | {"studies", "api", "recipes", ""},
     "cli": WINGS | {"studies", "api", "recipes", "integrations", ""},
     "__main__": {"cli"},
-    "": WINGS | {"studies", "api"},
+    "": WINGS | {"studies", "api", "probes"},
 }
 WITHOUT_TORCH = ("records", "records_json", "errors", "numerics", "simulate", "analyze", "views")
 BARE = ("measure", "train", "adapt", "studies")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchlab.numerics.rules import scale_hyperparameters
     from batchlab.numerics.time_to_target import best_time_batch_size
     from batchlab.numerics.tradeoff import fit_tradeoff
+    from batchlab.probes import Probe, probe
     from batchlab.simulate.noisy_quadratic import NoisyQuadratic
     from batchlab.workload import Metric, Workload, load_workload
 
@@ -30,6 +31,7 @@ __all__ = [
     "Metric",
     "NoiseScaleMonitor",
     "NoisyQuadratic",
+    "Probe",
     "Study",
     "Workload",
     "__version__",
@@ -47,6 +49,7 @@ __all__ = [
     "measure_speed",
     "noise_moments",
     "preview",
+    "probe",
     "resume",
     "scale_hyperparameters",
     "study",
@@ -56,6 +59,7 @@ _PLACES = {
     "Metric": "batchlab.workload",
     "NoiseScaleMonitor": "batchlab.adapt.monitor",
     "NoisyQuadratic": "batchlab.simulate.noisy_quadratic",
+    "Probe": "batchlab.probes",
     "Study": "batchlab.api",
     "Workload": "batchlab.workload",
     "accumulate": "batchlab.adapt.accumulate",
@@ -72,6 +76,7 @@ _PLACES = {
     "measure_speed": "batchlab.measure.speed",
     "noise_moments": "batchlab.numerics.gradient_moments",
     "preview": "batchlab.api",
+    "probe": "batchlab.probes",
     "resume": "batchlab.api",
     "scale_hyperparameters": "batchlab.numerics.rules",
     "study": "batchlab.api",

@@ -32,6 +32,11 @@ COMMANDS = {
     "init": Command(
         "batchlab.cli.init", "write a workload file to start from", "batchlab init --from train.py -o workload.py"
     ),
+    "probe": Command(
+        "batchlab.cli.probe",
+        "say which batch size to train with, in minutes",
+        "batchlab probe digits-mlp --current 64@0.05",
+    ),
     "study": Command(
         "batchlab.cli.study",
         "train at several batch sizes and say which to use",

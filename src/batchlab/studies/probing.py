@@ -1,0 +1,270 @@
+"""A probe: what fits, what is fast, how noisy gradients are, and a race of short runs, into one piece of advice."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from batchlab.analyze.probe_findings import ProbeFindings, ProbeNoise
+from batchlab.analyze.setting_choice import StepCost
+from batchlab.errors import BatchlabError, WorkloadError
+from batchlab.measure.noise import NoiseMeasurement, measure_noise
+from batchlab.measure.random_states import kept_randomness
+from batchlab.numerics.progress_model import Comparison, NoiseHint
+from batchlab.records import Budget, Current, StepTime, TrialSettings
+from batchlab.studies.branching import Branches, run_branches
+from batchlab.studies.live_run import LiveRun, Subject, open_subject, start_run
+from batchlab.studies.pilot import pilot_settings
+from batchlab.studies.probe_advice import Evidence, findings_of
+from batchlab.studies.probe_memory import probe_memory
+from batchlab.studies.probe_options import (
+    ALLOWANCE,
+    ProbeOptions,
+    base_size,
+    checked_current,
+    rule_exponent,
+    sizes_to_consider,
+)
+from batchlab.studies.racing import Race, RacePlan, run_to_the_end
+from batchlab.studies.rate_bracket import bracket_rate, climb
+from batchlab.train.budgets import steps_in_budget
+from batchlab.train.devices import check_device
+from batchlab.train.forward import forward_of
+from batchlab.train.inspection import inspect_workload
+from batchlab.train.reading import read_batch
+from batchlab.train.seeding import derive_seed
+from batchlab.train.threads import thread_counts
+from batchlab.train.timing import time_steps
+from batchlab.workload import Workload
+from batchlab.workloads.datasets import examples_in
+
+Tell = Callable[[str], None]
+
+LOG_CRITICAL, LOG_CRITICAL_SD = math.log(128), 1.7
+# How far a noise scale may be off the critical batch size: a factor 4, one standard deviation.
+HINT_SD = 1.4
+BLOCK_S = 0.05
+NOT_MEASURED = ProbeNoise(None, None, None, ("not_measured",), 0)
+MICRO_BATCH, MICRO_BATCHES = 8, 8
+# Gradients for the noise scale may cost this share of the horizon, branches that; the trunk is this long.
+NOISE_SHARE, BRANCH_SHARE, TRUNK_SHARE = 0.05, 0.35, 1 / 8
+BRANCH_FACTORS, BRANCH_STEPS, BRANCH_SEEDS, BRANCH_SD = (4, 16), 8, 3, 0.25
+
+
+@dataclass
+class _Probe:
+    """A probe under way."""
+
+    workload: Workload
+    reference: str
+    options: ProbeOptions
+    tell: Tell
+    started: float = field(default_factory=time.perf_counter)
+    noise: ProbeNoise = NOT_MEASURED
+    branches: Branches | None = None
+    measured_examples: int = 0
+
+    def is_over(self) -> bool:
+        """Return whether the time is up."""
+        minutes = self.options.max_minutes
+        return minutes is not None and time.perf_counter() - self.started > 60 * minutes
+
+
+def probe_workload(workload: Workload, reference: str, options: ProbeOptions, tell: Tell = print) -> ProbeFindings:
+    """Return which batch size and learning rate to train with, by measuring; the workload is left as it was found.
+
+    Test data are not looked at. Whatever the user's code raises becomes one error.
+
+    Args:
+        workload: what is to be trained.
+        reference: how another process finds it, or its name.
+        options: what was asked.
+        tell: told how it gets on, in words.
+
+    Raises:
+        UsageError: the options cannot be followed.
+        WorkloadError: the workload cannot be trained.
+    """
+    check_device(options.device)
+    with kept_randomness([torch.device(options.device)] if options.device.startswith("cuda") else []):
+        try:
+            return _probe(_Probe(workload, reference, options, tell))
+        except BatchlabError:
+            raise
+        except Exception as cause:
+            raise WorkloadError(
+                f"Workload {workload.name!r} must train, but raised {type(cause).__name__}: "
+                f"{' '.join(str(cause).split())}; mend it, a study of one short trial shows where."
+            ) from cause
+
+
+def _probe(probe: _Probe) -> ProbeFindings:
+    workload, options = probe.workload, probe.options
+    info = inspect_workload(workload, probe.reference, options.device)
+    current = checked_current(options, info.n_train)
+    budget = options.budget or Budget("epochs", workload.default_epochs)
+    base = workload.default_batch_size
+    horizon = steps_in_budget(budget, base, info.n_train, "carry") * base
+    sizes = sizes_to_consider(info.n_train, horizon)
+    probe.tell("looking for the largest batch that fits")
+    memory, peaks = probe_memory(workload, probe.reference, options, max(sizes), info.n_train)
+    fitting = tuple(size for size in sizes if memory.value is None or size <= memory.value) or (1,)
+    timed = tuple(sorted({*fitting, *([current.batch_size] if current else [])}))
+    probe.tell(f"timing steps at batch sizes {timed[0]} to {timed[-1]}")
+    rate = float((workload.optimizer_settings or {})["lr"])
+    speeds = time_steps(
+        workload,
+        [_settings(probe, size, rate) for size in timed],
+        threads=thread_counts(torch.get_num_threads()),
+        block_s=BLOCK_S,
+    )
+    race = _race(probe, speeds, fitting, horizon, current)
+    return findings_of(
+        Evidence(
+            workload=workload,
+            options=options,
+            info=info,
+            race=race,
+            outlook=run_to_the_end(race),
+            step_times={one.batch_size: one for one in speeds},
+            memory=memory,
+            peaks=peaks,
+            noise=probe.noise,
+            branches=probe.branches,
+            current=current,
+            examples=probe.measured_examples,
+            seconds=time.perf_counter() - probe.started,
+            timed_out=probe.is_over(),
+        )
+    )
+
+
+def _race(
+    probe: _Probe, speeds: tuple[StepTime, ...], sizes: tuple[int, ...], horizon: int, current: Current | None
+) -> Race:
+    """Return the race with its search, noise scale, branches and the runs of larger batches made."""
+    workload, options = probe.workload, probe.options
+    subject = open_subject(workload, options.seed, options.device)
+    exponent = rule_exponent(workload.optimizer_name)
+    seconds = {one.batch_size: one.median_s for one in speeds if one.batch_size in sizes}
+    base = base_size(seconds, horizon, LOG_CRITICAL, LOG_CRITICAL_SD)
+    known = current or Current(workload.default_batch_size, float((workload.optimizer_settings or {})["lr"]))
+    first = _start(probe, subject, base, known.learning_rate)
+    plan = RacePlan(
+        costs=_costs(speeds, sizes, options.objective),
+        horizon=horizon,
+        allowance=round(ALLOWANCE * horizon),
+        base_batch_size=base,
+        base_learning_rate=known.learning_rate * (base / known.batch_size) ** exponent,
+        rule_exponent=exponent,
+        log_critical=LOG_CRITICAL,
+        log_critical_sd=LOG_CRITICAL_SD,
+        start_loss=first.loss_now(),
+        seed=options.seed,
+    )
+    race = Race(lambda size, rate: _start(probe, subject, size, rate), plan, probe.is_over)
+    probe.tell(f"searching learning rates at batch size {base}")
+    bracket_rate(race)
+    if race.leader() is None:
+        raise WorkloadError(
+            f"Workload {workload.name!r}: training must lower the validation loss at some learning rate, but diverged "
+            f"at every rate tried about {plan.base_learning_rate:.3g}; check the loss, or give a better rate to begin."
+        )
+    if not race.is_over():
+        _look_at_gradients(probe, race, subject)
+    if not race.is_over():
+        _branch_off(probe, race)
+    probe.tell("trying larger batches")
+    climb(race)
+    probe.tell("racing the settings that may be best")
+    return race
+
+
+def _costs(speeds: tuple[StepTime, ...], sizes: tuple[int, ...], objective: str) -> dict[int, StepCost]:
+    if objective == "examples":
+        return {size: StepCost(float(size)) for size in sizes}
+    found = {}
+    for one in speeds:
+        if one.batch_size in sizes:
+            # Quartiles over blocks, as a standard error of their median.
+            spread = (one.high_s - one.low_s) / 1.35 / one.median_s / math.sqrt(one.n_blocks)
+            found[one.batch_size] = StepCost(one.median_s, spread)
+    return found
+
+
+def _settings(probe: _Probe, size: int, rate: float) -> TrialSettings:
+    seed, device = probe.options.seed, probe.options.device
+    return pilot_settings(probe.workload, batch_size=size, n_steps=1, learning_rate=rate, seed=seed, device=device)
+
+
+def _start(probe: _Probe, subject: Subject, size: int, rate: float) -> LiveRun:
+    return start_run(subject, _settings(probe, size, rate))
+
+
+def _look_at_gradients(probe: _Probe, race: Race, subject: Subject) -> None:
+    """Measure the noise scale at the run that came deepest."""
+    leader, workload, device = race.leader(), probe.workload, probe.options.device
+    assert isinstance(leader, LiveRun)
+    n_train, block = examples_in(subject.splits.train), MICRO_BATCH * MICRO_BATCHES
+    n_blocks = round(NOISE_SHARE * race.plan.horizon / block)
+    if n_blocks < 4:
+        return
+    probe.tell("measuring the noise of gradients")
+    generator = torch.Generator().manual_seed(derive_seed(probe.options.seed, "probe noise"))
+    draws = (
+        read_batch(
+            workload, subject.splits.train, torch.randint(n_train, (MICRO_BATCH,), generator=generator).tolist(), device
+        )
+        for _ in range(n_blocks * MICRO_BATCHES)
+    )
+    found = measure_noise(
+        leader.model,
+        lambda model, batch: forward_of(workload, model, device)(batch, MICRO_BATCH)[0],
+        draws,
+        micro_batches_per_block=MICRO_BATCHES,
+        count=lambda _: MICRO_BATCH,
+        seed=probe.options.seed,
+    )
+    _note_noise(probe, race, leader, found)
+
+
+def _note_noise(probe: _Probe, race: Race, leader: LiveRun, found: NoiseMeasurement) -> None:
+    scale = found.noise_scale
+    race.other_examples += found.n_examples
+    probe.measured_examples += found.n_examples
+    high = scale.high if scale.high is not None and math.isfinite(scale.high) else None
+    probe.noise = ProbeNoise(scale.value, scale.low, high, tuple(scale.flags), leader.examples)
+    if scale.value is not None and scale.value > 0:
+        depth = max(0.0, math.log(race.plan.horizon / 2 / max(1, leader.examples)))
+        race.hints.append(NoiseHint(math.log(scale.value), depth, HINT_SD))
+
+
+def _branch_off(probe: _Probe, race: Race) -> None:
+    """Compare branches with 4 and 16 times the batch of the run that came deepest, at rates moved by the rule."""
+    trunk, plan = race.leader(), race.plan
+    assert isinstance(trunk, LiveRun)
+    trunk.train_to(round(TRUNK_SHARE * plan.horizon))
+    if not trunk.is_alive:
+        return
+    rates, window = {trunk.batch_size: trunk.learning_rate}, plan.horizon // 32
+    for factor in BRANCH_FACTORS:
+        size = factor * trunk.batch_size
+        wanted = max(window, BRANCH_STEPS * size)
+        cost = BRANCH_SEEDS * (len(rates) + 1) * wanted
+        if size in plan.costs and cost <= min(BRANCH_SHARE * plan.horizon, race.room):
+            rates[size], window = trunk.learning_rate * factor**plan.rule_exponent, wanted
+    if len(rates) == 1:
+        return
+    probe.tell(f"branching off with {', '.join(map(str, rates))} examples a step")
+    found = run_branches(trunk, rates, window)
+    probe.branches = found
+    probe.measured_examples += found.examples
+    race.other_examples += found.examples
+    depth = max(0.0, math.log(plan.horizon / 2 / trunk.examples))
+    for one in found.test.branches[1:]:
+        if math.isfinite(one.sd):
+            sd = math.hypot(one.sd, BRANCH_SD)
+            pair = one.batch_size, rates[one.batch_size], trunk.batch_size, trunk.learning_rate
+            race.evidence.append(Comparison(*pair, depth, one.log_examples_ratio, sd, one.is_bound))

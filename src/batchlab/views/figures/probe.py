@@ -1,0 +1,64 @@
+"""The cost that a probe expects by batch size, drawn, and its page."""
+
+import math
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from batchlab.analyze.probe_findings import ProbeFindings
+from batchlab.errors import BatchlabError
+from batchlab.views.figures.layout import batch_size_axis, new_figure, place_marker, value_axis
+from batchlab.views.figures.measurements import write_page
+from batchlab.views.palette import NEUTRAL
+from batchlab.views.probe_snippets import snippets
+
+
+def draw_cost_by_batch_size(findings: ProbeFindings) -> go.Figure:
+    """Return the expected cost over that of the recommended setting, with the central 95 % of the draws."""
+    advice, rows = findings.recommendation, findings.speed
+    traces = []
+    for row in rows:
+        size = row.batch_size
+        place = "best" if size == advice.batch_size else "ties" if size in advice.tied_batch_sizes else "worse"
+        at = math.log2(size)
+        span = [row.relative_cost_low, row.relative_cost_high]
+        line = {"color": NEUTRAL, "width": 2}
+        traces += [
+            go.Scatter(x=[at, at], y=span, mode="lines", line=line, showlegend=False, hoverinfo="skip"),
+            go.Scatter(
+                x=[at],
+                y=[row.relative_cost],
+                mode="markers",
+                marker=place_marker(place),
+                showlegend=False,
+                text=f"{size}: {row.relative_cost:.2f}",
+                hoverinfo="text",
+            ),
+        ]
+    values = [value for row in rows for value in (row.relative_cost_low, row.relative_cost_high)]
+    what = {"time": "Time", "examples": "Examples"}[advice.objective]
+    y_axis = value_axis(f"{what} to the target, recommended = 1", values, unit="", log_scale=True)
+    sizes = [row.batch_size for row in rows]
+    return new_figure(findings.answer, traces, x_axis=batch_size_axis(sizes), y_axis=y_axis)
+
+
+def write_probe(findings: ProbeFindings, path: Path) -> Path:
+    """Write the figure, the reasons and the lines to paste as one HTML file, and return its path.
+
+    Raises:
+        BatchlabError: the file cannot be written there.
+    """
+    items = "".join(f"<li>{escape(one.text)} ({one.kind})</li>" for one in findings.recommendation.reasons)
+    lines = "".join(f"<h3>{name}</h3><pre>{escape(text)}</pre>" for name, text in snippets(findings).items())
+    sentences = [findings.confidence, findings.current.sentence if findings.current else ""]
+    told = " ".join(escape(one) for one in sentences if one)
+    caption = "Bars: the central 95 % of the draws of the fitted model. Star: recommended."
+    try:
+        write_page([(draw_cost_by_batch_size(findings), f"{caption}</p><p>{told}</p><ul>{items}</ul>{lines}<p>")], path)
+    except OSError as error:
+        raise BatchlabError(
+            f"The page needs a folder that can be written, but writing {path} failed ({error.strerror}); give a path "
+            "in another folder."
+        ) from error
+    return path
