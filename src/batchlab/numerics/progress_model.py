@@ -165,8 +165,9 @@ class _Columns:
             )
             for one in comparisons
         ]
-        *numbers, bounds = numpy.array(rows, dtype=float).reshape(-1, 8).T
-        return cls(*numbers, bounds > 0)
+        table = numpy.array(rows, dtype=float).reshape(-1, 8).T
+        sizes, rates, against_sizes, against_rates, depths, log_ratios, sds, bounds = table
+        return cls(sizes, rates, against_sizes, against_rates, depths, log_ratios, sds, bounds > 0)
 
     def log_likelihood(self, draws: Array, base: float) -> Array:
         ours = _log_examples(draws, base, self.sizes, self.rates, self.depths)

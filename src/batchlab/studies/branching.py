@@ -15,9 +15,6 @@ END_SHARE = 0.25
 class Branching(Protocol):
     """A run that others can branch off from, as a `LiveRun`."""
 
-    batch_size: int
-    learning_rate: float
-
     @property
     def curve(self) -> tuple[Sequence[float], Sequence[float]]:
         """Return examples at each evaluation, since it branched off, and the losses there."""

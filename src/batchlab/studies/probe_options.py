@@ -7,7 +7,7 @@ from typing import Any
 from batchlab.analyze.probe_findings import OBJECTIVES
 from batchlab.errors import UsageError
 from batchlab.records import Budget, Current
-from batchlab.studies.spec import read_current
+from batchlab.studies.option_values import read_current
 
 # Runs together may use so many horizons of examples: at most some of a hundred full runs of a study.
 ALLOWANCE = 2.5

@@ -1,6 +1,5 @@
 """The first search for a learning rate, and the way up to larger batches."""
 
-
 from batchlab.analyze.setting_choice import by_size
 from batchlab.studies.racing import Race, end_loss
 
