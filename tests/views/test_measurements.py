@@ -37,14 +37,22 @@ def test_the_noise_scale_weighted_by_curvature_has_its_column():
     assert "Weighted by curvature" not in printed(cases.findings())
 
 
+def test_pairs_of_examples_are_compared_by_kind():
+    lines = printed(cases.findings(cases.checkpoint(10))).splitlines()
+    start = lines.index("Gradients of two examples: do they agree?")
+    assert [line.split()[1] for line in lines[start + 2 : start + 5]] == ["all", "same", "different"]
+    agree = (1 + cases.pairs().every.sign.mean) / 2
+    assert f"{agree:.0%}" in lines[start + 2] and lines[start + 2].endswith("190")
+
+
 def test_what_was_not_measured_is_left_out():
     text = printed(cases.findings(cases.checkpoint(norms=None, interference=None, order=None, notes=("Why not.",))))
-    assert "Gradient norms" not in text and "- Why not." in text
+    assert "Gradient norms" not in text and "do they agree" not in text and "- Why not." in text
 
 
 def test_the_page_opens_without_a_network(tmp_path):
     page = write_measurement(cases.findings(), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("plotly-graph-div") == 2 and "<script src=" not in page
+    assert page.count("plotly-graph-div") == 3 and "<script src=" not in page
     assert "5 to 95% quantiles" in page
 
 

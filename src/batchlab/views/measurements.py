@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from batchlab.analyze.gradient_norms import NormTable
-from batchlab.analyze.measurements import Claim, MeasurementFindings, say_noise_scale
+from batchlab.analyze.measurements import CheckpointFindings, Claim, MeasurementFindings, say_noise_scale
 from batchlab.errors import BatchlabError
+from batchlab.numerics.interference import Interference
 
 VERDICT_STYLES = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 
@@ -28,6 +29,11 @@ def print_measurement(findings: MeasurementFindings, console: Console) -> None:
                 Text(f"Gradient norms at step {checkpoint.step:,}, {checkpoint.norms.n_draws:,} draws of each size")
             )
             console.print(_norms(checkpoint.norms))
+    compared = [checkpoint for checkpoint in findings.checkpoints if checkpoint.interference is not None]
+    if compared:
+        console.print()
+        console.print(Text(f"Gradients of two {findings.unit}s: do they agree?"))
+        console.print(_interference(compared))
     if findings.claims:
         console.print()
         console.print(_claims(findings.claims))
@@ -43,16 +49,22 @@ def write_measurement(findings: MeasurementFindings, path: str | os.PathLike[str
     Raises:
         BatchlabError: the file cannot be written there.
     """
-    from batchlab.views.figure_data.measurements import noise_along_training, norms_by_batch_size
-    from batchlab.views.figures.measurements import draw_noise_along_training, draw_norms_by_batch_size, write_page
+    from batchlab.views.figure_data import measurements as data
+    from batchlab.views.figures import measurements as draw
 
-    noise, norms = noise_along_training(findings), norms_by_batch_size(findings)
-    figures = [(draw_noise_along_training(noise), escape(noise.caption))]
+    noise, norms, pairs = (
+        data.noise_along_training(findings),
+        data.norms_by_batch_size(findings),
+        data.interference_by_pairs(findings),
+    )
+    figures = [(draw.draw_noise_along_training(noise), escape(noise.caption))]
     if norms is not None:
-        figures.append((draw_norms_by_batch_size(norms), escape(norms.caption)))
+        figures.append((draw.draw_norms_by_batch_size(norms), escape(norms.caption)))
+    if pairs is not None:
+        figures.append((draw.draw_interference_by_pairs(pairs), escape(pairs.caption)))
     target = Path(path)
     try:
-        write_page(figures, target)
+        draw.write_page(figures, target)
     except OSError as error:
         raise BatchlabError(
             f"Figures need a folder that can be written, but writing {target} failed ({error.strerror}); give a path "
@@ -86,6 +98,26 @@ def _norms(norms: NormTable) -> Table:
         cells = [f"{number:.3g}" for number in numbers]
         table.add_row(str(row.batch_size), *cells, f"{row.law_ratio - 1:+.1%}", row.regime)
     return table
+
+
+def _interference(checkpoints: list[CheckpointFindings]) -> Table:
+    table = _table("Step", "Kind", "Mean cosine", "That agree", "Pairs")
+    table.columns[1].justify = "left"
+    for checkpoint in checkpoints:
+        found = checkpoint.interference
+        assert found is not None
+        kinds = (("all", found.every), ("same class", found.same_class), ("different classes", found.different_class))
+        for kind, pairs in kinds:
+            if pairs is not None and pairs.n_pairs:
+                table.add_row(f"{checkpoint.step:,}", kind, *_pair_cells(pairs))
+    return table
+
+
+def _pair_cells(pairs: Interference) -> tuple[str, str, str]:
+    cosine = f"{pairs.cosine.mean:.3f}"
+    if pairs.cosine.low is not None and pairs.cosine.high is not None:
+        cosine += f" ({pairs.cosine.low:.3f} to {pairs.cosine.high:.3f})"
+    return cosine, f"{(1 + pairs.sign.mean) / 2:.0%}", f"{pairs.n_pairs:,}"
 
 
 def _claims(claims: tuple[Claim, ...]) -> Table:

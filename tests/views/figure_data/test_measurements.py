@@ -1,7 +1,7 @@
 import pytest
 
 import measurement_cases as cases
-from batchlab.views.figure_data.measurements import noise_along_training, norms_by_batch_size
+from batchlab.views.figure_data.measurements import interference_by_pairs, noise_along_training, norms_by_batch_size
 
 
 def test_every_checkpoint_is_a_point_and_no_upper_end_is_none():
@@ -26,3 +26,17 @@ def test_the_caption_says_how_many_draws_and_which_quantiles():
 
 def test_without_norms_there_is_no_figure():
     assert norms_by_batch_size(cases.findings(cases.checkpoint(norms=None))) is None
+
+
+def test_pairs_are_told_apart_by_class_with_their_intervals():
+    data = interference_by_pairs(cases.findings())
+    table = cases.pairs()
+    assert [point.label for point in data.checkpoints] == ["step 10", "step 500"]
+    assert data.checkpoints[0].kinds == ("all pairs", "same class", "different classes")
+    assert data.checkpoints[0].cosines[1] == table.same_class.cosine.mean
+    assert data.checkpoints[0].low[2] == table.different_class.cosine.low
+    assert "over 190 pairs of 20 examples, with 95% jackknife intervals" in data.caption
+
+
+def test_without_pairs_there_is_no_figure():
+    assert interference_by_pairs(cases.findings(cases.checkpoint(interference=None))) is None

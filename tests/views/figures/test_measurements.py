@@ -1,6 +1,10 @@
 import measurement_cases as cases
-from batchlab.views.figure_data.measurements import noise_along_training, norms_by_batch_size
-from batchlab.views.figures.measurements import draw_noise_along_training, draw_norms_by_batch_size
+from batchlab.views.figure_data.measurements import interference_by_pairs, noise_along_training, norms_by_batch_size
+from batchlab.views.figures.measurements import (
+    draw_interference_by_pairs,
+    draw_noise_along_training,
+    draw_norms_by_batch_size,
+)
 
 
 def test_the_noise_scale_is_drawn_with_intervals_that_have_no_end():
@@ -17,3 +21,11 @@ def test_norms_are_drawn_with_their_law():
     names = [trace.name for trace in figure.data if trace.name is not None]
     assert names == ["step 10", "step 10, law", "step 500", "step 500, law"]
     assert list(figure.data[0].x) == [0, 2, 4]
+
+
+def test_pairs_are_drawn_side_by_side_with_zero_in_sight():
+    figure = draw_interference_by_pairs(interference_by_pairs(cases.findings()))
+    assert [trace.name for trace in figure.data if trace.name is not None] == ["step 10", "step 500"]
+    assert list(figure.layout.xaxis.ticktext) == ["all pairs", "same class", "different classes"]
+    assert figure.data[0].x[0] < 0 < figure.data[2].x[0]
+    assert figure.layout.yaxis.range[0] < 0

@@ -1,8 +1,9 @@
-"""What the figures of a measurement show: the noise scale along training, and gradient norms by batch size."""
+"""What the figures of a measurement show: noise scale along training, gradient norms by batch size, interference."""
 
 from dataclasses import dataclass
 
 from batchlab.analyze.measurements import CheckpointFindings, MeasurementFindings
+from batchlab.numerics.interference import Interference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,29 @@ class NormsByBatchSize:
     curves: tuple[NormCurve, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PairCosines:
+    """The mean cosine of pairs of examples' gradients at one checkpoint, with its interval, by kind of pair.
+
+    Limits are None where there is no interval.
+    """
+
+    label: str
+    kinds: tuple[str, ...]
+    cosines: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InterferenceByPairs:
+    """One entry a checkpoint whose pairs were compared."""
+
+    title: str
+    caption: str
+    checkpoints: tuple[PairCosines, ...]
+
+
 def noise_along_training(findings: MeasurementFindings) -> NoiseAlongTraining:
     """Return the noise scale at each checkpoint that has an interval."""
     points = tuple(
@@ -78,6 +102,38 @@ def norms_by_batch_size(findings: MeasurementFindings) -> NormsByBatchSize | Non
         "|G|² + tr(Σ)/B. For a summed loss multiply by the batch size."
     )
     return NormsByBatchSize("Gradient norm by batch size", caption, curves)
+
+
+def interference_by_pairs(findings: MeasurementFindings) -> InterferenceByPairs | None:
+    """Return how pairs of examples agree at each checkpoint that has them, or None."""
+    checkpoints = tuple(_cosines(checkpoint) for checkpoint in findings.checkpoints if checkpoint.interference)
+    if not checkpoints:
+        return None
+    first = next(point.interference.every for point in findings.checkpoints if point.interference)
+    caption = (
+        f"Mean cosine between the gradients of two {findings.unit}s, over {first.n_pairs:,} pairs of {first.n} "
+        f"{findings.unit}s, with {100 * first.level:g}% jackknife intervals over {findings.unit}s. Above 0 they help "
+        "one another, below 0 they are in one another's way."
+    )
+    return InterferenceByPairs("Do examples of one batch agree?", caption, checkpoints)
+
+
+def _cosines(checkpoint: CheckpointFindings) -> PairCosines:
+    table = checkpoint.interference
+    assert table is not None
+    kinds: dict[str, Interference | None] = {
+        "all pairs": table.every,
+        "same class": table.same_class,
+        "different classes": table.different_class,
+    }
+    found = {kind: pairs.cosine for kind, pairs in kinds.items() if pairs is not None and pairs.n_pairs}
+    return PairCosines(
+        label=f"step {checkpoint.step:,}",
+        kinds=tuple(found),
+        cosines=tuple(cosine.mean for cosine in found.values()),
+        low=tuple(cosine.low for cosine in found.values()),
+        high=tuple(cosine.high for cosine in found.values()),
+    )
 
 
 def _curve(checkpoint: CheckpointFindings) -> NormCurve:

@@ -1,4 +1,4 @@
-"""The noise scale along training and gradient norms by batch size, drawn."""
+"""The noise scale along training, gradient norms by batch size, and interference, drawn."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,15 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from batchlab.views.figure_data.measurements import NoiseAlongTraining, NormsByBatchSize
+from batchlab.views.figure_data.measurements import InterferenceByPairs, NoiseAlongTraining, NormsByBatchSize
 from batchlab.views.figures.layout import axis, batch_size_axis, log_ticks, new_figure, value_axis
 from batchlab.views.palette import NEUTRAL, batch_size_colors
 
 # How far above everything else an interval without an upper end is drawn.
 ENDLESS = 4.0
+SYMBOLS = ("circle", "diamond", "square", "cross")
+# Between the checkpoints at one kind of pair, of the distance to the next kind.
+APART = 0.12
 CONFIG = {"displayModeBar": False, "responsive": True}
 
 
@@ -52,11 +55,11 @@ def draw_noise_along_training(data: NoiseAlongTraining) -> go.Figure:
 
 def draw_norms_by_batch_size(data: NormsByBatchSize) -> go.Figure:
     """Return norms with their quantiles over batch size, one color and symbol a checkpoint."""
-    colors, symbols = batch_size_colors(max(2, len(data.curves))), ("circle", "diamond", "square", "cross")
+    colors = batch_size_colors(max(2, len(data.curves)))
     traces = []
     for index, curve in enumerate(data.curves):
         places = [math.log2(size) for size in curve.batch_sizes]
-        marker = {"color": colors[index], "size": 9, "symbol": symbols[index % len(symbols)]}
+        marker = {"color": colors[index], "size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]}
         name, line = curve.label, {"color": colors[index], "dash": "dash", "width": 1}
         traces += [
             go.Scatter(x=places, y=curve.root_mean_square, mode="markers", name=name, marker=marker),
@@ -70,6 +73,31 @@ def draw_norms_by_batch_size(data: NormsByBatchSize) -> go.Figure:
     y_axis = value_axis("Gradient norm, mean loss", [lowest, max(values)], unit="", log_scale=True)
     sizes = sorted({size for curve in data.curves for size in curve.batch_sizes})
     return new_figure(data.title, traces, x_axis=batch_size_axis(sizes), y_axis=y_axis)
+
+
+def draw_interference_by_pairs(data: InterferenceByPairs) -> go.Figure:
+    """Return the mean cosine by kind of pair, one color and symbol a checkpoint, with 0 as a line."""
+    colors = batch_size_colors(max(2, len(data.checkpoints)))
+    kinds = list(dict.fromkeys(kind for point in data.checkpoints for kind in point.kinds))
+    traces, values = [], [0.0]
+    for index, point in enumerate(data.checkpoints):
+        shift = APART * (index - (len(data.checkpoints) - 1) / 2)
+        places = [kinds.index(kind) + shift for kind in point.kinds]
+        ends = [
+            (mean, mean) if low is None or high is None else (low, high)
+            for mean, low, high in zip(point.cosines, point.low, point.high, strict=True)
+        ]
+        marker = {"color": colors[index], "size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]}
+        traces += [
+            go.Scatter(x=places, y=point.cosines, mode="markers", name=point.label, marker=marker),
+            _bars(places, [low for low, _ in ends], [high for _, high in ends], colors[index]),
+        ]
+        values += [end for pair in ends for end in pair]
+    x_axis = axis("", tickvals=list(range(len(kinds))), ticktext=kinds, range=[-0.6, len(kinds) - 0.4], showgrid=False)
+    y_axis = value_axis("Mean cosine of two gradients", values, unit="", log_scale=False)
+    figure = new_figure(data.title, traces, x_axis=x_axis, y_axis=y_axis)
+    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dot", "width": 1})
+    return figure
 
 
 def _bars(x: Sequence[float], low: Sequence[float], high: Sequence[float], color: str) -> go.Scatter:
