@@ -1,6 +1,6 @@
 import pytest
 
-from regret import MOVED, OWN, batch_sizes, settings_of_rules
+from regret import ADVISED, OWN, Advice, batch_sizes, rules_of_thumb
 from target_cases import TargetCase
 from target_table import ExhaustiveTable, StepSeconds
 
@@ -21,8 +21,14 @@ def test_a_noise_scale_becomes_a_batch_size_the_data_allow(noise: float | None, 
     assert batch_sizes(TABLE, noise)["noise scale"] == size
 
 
-def test_a_moved_rate_is_in_proportion_to_the_batch_size() -> None:
-    settings = settings_of_rules(CASE, {"fastest": 64, "noise scale": None})
-    assert settings["fastest", OWN] == (64, 0.1)
-    assert settings["fastest", MOVED] == (64, 0.2)
-    assert settings["noise scale", OWN] is None
+def test_rules_take_their_own_rate_or_the_probes() -> None:
+    advice = Advice((32, 0.3), {8: 0.1, 32: 0.4}, None, 100.0)
+    cells = {(row.rule, row.rate): row.cell for row in rules_of_thumb(TABLE, "time", advice)}
+    assert cells["32", OWN] == (32, 0.1)
+    assert cells["32", ADVISED] == (32, 0.4)
+    assert cells["noise scale", OWN] is None
+
+
+def test_the_probes_rate_between_its_sizes_is_interpolated_and_beyond_them_held() -> None:
+    advice = Advice((32, 0.3), {8: 0.1, 32: 0.4}, None, 100.0)
+    assert [advice.rate_at(size) for size in (4, 8, 16, 32, 64)] == [0.1, 0.1, 0.2, 0.4, 0.4]
