@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import batchlab
+from batchlab.records import to_json
 from batchlab.studies.executors import available_cores
 from evidence import write_evidence
 from judging import FRESH_SEEDS, fresh_runs, judged
@@ -157,7 +158,7 @@ def main() -> None:
         print("TPE is left out, as Optuna is not installed: pip install 'batchlab[bench]'")
     if asked.write:
         settings = {"fresh_seeds": FRESH_SEEDS, "aim": AIM, "seconds": round(time.monotonic() - started)}
-        write_evidence("answer-cost", settings, [asdict(row) for row in rows])
+        write_evidence("answer-cost", settings, to_json(rows))
 
 
 if __name__ == "__main__":

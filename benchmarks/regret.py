@@ -19,11 +19,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy
 
 import batchlab
+from batchlab.records import to_json
 from batchlab.studies.executors import available_cores
 from evidence import write_evidence
 from judging import FRESH_SEEDS, fresh_runs, judged
@@ -153,7 +154,7 @@ def main() -> None:
     show(rows)
     if asked.write:
         settings = {"fresh_seeds": FRESH_SEEDS, "aim": AIM, "seconds": round(time.monotonic() - started)}
-        write_evidence("regret", settings, [asdict(row) for row in rows])
+        write_evidence("regret", settings, to_json(rows))
 
 
 if __name__ == "__main__":
