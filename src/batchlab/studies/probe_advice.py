@@ -158,7 +158,7 @@ def _reasons(found: Evidence, own: SizeOutlook, critical: CriticalBatchSize, *, 
     )
     kept = [key for key in settings if key != "lr"]
     if kept:
-        reasons.append(Reason(f"{say_list(kept).capitalize()} stay as they are: all runs had them.", "rule"))
+        reasons.append(Reason(f"Left as in all runs: {say_list(kept)}.", "rule"))
     return tuple(reasons)
 
 
