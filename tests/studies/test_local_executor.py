@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 import sys
@@ -104,6 +105,16 @@ def test_a_device_that_is_not_there_is_an_error(source: WorkloadSource) -> None:
     with LocalExecutor(source, devices=("cuda:9",)) as executor, pytest.raises(DeviceError) as raised:
         executor.inspect()
     assert str(raised.value) == "`--device` must be a device of this machine (cpu), got 'cuda:9'; use cpu."
+
+
+def test_a_trial_whose_worker_is_killed_is_run_once_more(executor: LocalExecutor) -> None:
+    executor.inspect()
+    executor.submit("killed", dataclasses.replace(trial(executor, 4), n_steps=1_000_000, evaluate_at=(0,)))
+    worker = next(worker for worker in executor._crew.workers if worker.key == "killed")
+    worker.settings = trial(executor, 4)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    event = outcome(executor)
+    assert (event.key, event.result is not None) == ("killed", True)
 
 
 def test_what_loading_raises_comes_back_as_itself() -> None:

@@ -1,8 +1,10 @@
 """Trials in warm worker processes on this machine."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from types import TracebackType
@@ -24,8 +26,8 @@ TRYING = "try how fast trials run side by side"
 class LocalExecutor:
     """Worker processes on this machine, as a context manager.
 
-    A worker that dies fails the trial it ran and is replaced; one whose memory grows from trial to trial is replaced
-    between two.
+    A worker that dies fails the trial it ran and is replaced; one that is killed, which may be no fault of the trial's,
+    has it run once more. One whose memory grows from trial to trial is replaced between two.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class LocalExecutor:
         count = self._machine.plain().workers
         self._growth = memory_growth or int(SHARE_OF_MEMORY_TO_GROW * total_memory() / count)
         self._n_parameters = 0
+        self._killed: set[str] = set()
         self._crew = Crew(source, count, devices, Relay(on_output or _print_to_stderr))
 
     def __enter__(self) -> Self:
@@ -104,12 +107,7 @@ class LocalExecutor:
     def submit(self, key: str, settings: TrialSettings) -> None:
         """Send a trial to a free worker."""
         self._crew.wait_until_loaded()
-        worker = next(worker for worker in self._crew.workers if worker.key is None)
-        worker.key = key
-        try:
-            worker.pipe.send(("trial", key, settings))
-        except OSError:
-            pass  # Its death is read from the pipe by next_event, which fails the trial and replaces the worker.
+        self._give(next(worker for worker in self._crew.workers if worker.key is None), key, settings)
 
     def cancel(self, key: str, reason: str) -> None:
         """End the worker of a running trial, with the processes it started; its death is read by `next_event`."""
@@ -149,11 +147,25 @@ class LocalExecutor:
     def _ask_first(self, message: tuple[Any, ...], purpose: str, on_wait: OnWait) -> Any:
         return self._crew.ask(self._crew.workers[:1], message, purpose, on_wait)[0]
 
-    def _bury(self, worker: Worker) -> Event:
+    def _give(self, worker: Worker, key: str, settings: TrialSettings) -> None:
+        worker.key, worker.settings = key, settings
+        # A worker's death is read from the pipe by next_event, which replaces it.
+        with suppress(OSError):
+            worker.pipe.send(("trial", key, settings))
+
+    def _bury(self, worker: Worker) -> Event | None:
+        """Return that a trial has failed; None where its worker was killed for the first time, and it begins anew."""
         if worker.key is None:
             raise self._crew.ended(worker, "wait for a trial")
         error = worker.canceled or f"The worker process ended with {ending(worker)}."
+        killed = worker.canceled is None and worker.process.wait() == -signal.SIGKILL
+        index = self._crew.workers.index(worker)
         self._crew.replace(worker)
+        if killed and worker.key not in self._killed:
+            assert worker.settings is not None
+            self._killed.add(worker.key)
+            self._give(self._crew.workers[index], worker.key, worker.settings)
+            return None
         return Event(worker.key, error=error)
 
     def _watch_memory(self, worker: Worker, memory: int) -> None:

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Protocol
 
+from batchlab.records import TrialSettings
 from batchlab.studies.output import Relay, Tail, pipe
 
 
@@ -43,6 +44,7 @@ class Worker:
     pipe: Connection
     output: Tail
     key: str | None = None
+    settings: TrialSettings | None = None
     memory: int | None = None
     canceled: str | None = None
     device: str = "cpu"
