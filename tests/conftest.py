@@ -1,8 +1,16 @@
 """What tests of several parts share."""
 
+import os
+
 import pytest
+import torch
 
 from batchlab.studies.local_executor import LocalExecutor
+
+# Models of tests are tiny, and tests run side by side: threads that wait for one another slow them tenfold.
+torch.set_num_threads(1)
+# The same for processes that tests start and that time steps with several threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture

@@ -79,12 +79,12 @@ def test_help_imports_nothing_heavy(arguments):
     [
         (
             ["stduy"],
-            "`batchlab` takes a command (init, study, measure, resume, list, show, report, export, doctor), "
+            "`batchlab` takes a command (init, probe, study, measure, resume, list, show, report, export, doctor), "
             "got 'stduy'; did you mean `batchlab study`?",
         ),
         (
             ["frobnicate"],
-            "`batchlab` takes a command (init, study, measure, resume, list, show, report, export, doctor), "
+            "`batchlab` takes a command (init, probe, study, measure, resume, list, show, report, export, doctor), "
             "got 'frobnicate'; see `batchlab --help`.",
         ),
         (["--nope"], "unrecognized arguments: --nope; see `batchlab --help`."),
