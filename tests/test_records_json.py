@@ -24,7 +24,7 @@ def test_a_field_that_came_later_leaves_identities_as_they_were() -> None:
 
 def test_a_trial_that_may_end_early_is_another_trial() -> None:
     plain = settings()
-    stops = [None, Stop(target=0.1), Stop(target=0.1, most_examples=100), Stop(target=0.1, held=1)]
+    stops = [None, Stop(target=0.1), Stop(target=0.1, most_examples=100), Stop(target=0.1, held=2)]
     assert len({identity(replace(plain, stop=stop)) for stop in stops}) == 4
 
 

@@ -48,8 +48,7 @@ def run(status: str, steps: float | None = None, low: float = 0.0) -> TargetRun:
         ((0.9, 0.3, 0.2, 0.15), "done", "not_reached", 30.0, math.inf),
         ((0.9, *(0.3,) * 12), "done", "plateaued", 120.0, math.inf),
         ((0.9, 0.3, math.nan), "diverged", "diverged", 10.0, math.inf),
-        ((0.9, 0.05, 0.05, math.nan), "diverged", "reached", 0.0, 10.0),
-        ((0.9, 0.05, math.nan), "diverged", "diverged", 10.0, math.inf),
+        ((0.9, 0.05, math.nan), "diverged", "reached", 0.0, 10.0),
         ((0.05, 0.05), "done", "trivial", 0.0, 0.0),
     ],
 )

@@ -229,6 +229,23 @@ def test_the_target_is_part_of_the_question_and_of_trials_only_by_where_they_are
     assert trials[0] == trials[1]
 
 
+def test_a_study_with_a_target_is_a_race_to_it_where_that_is_asked_for() -> None:
+    def search(**options: Any) -> str:
+        return resolve_spec(StudyOptions(**options), INFO).search
+
+    assert search(target=0.05) == "grid"
+    assert search(target=0.05, search="model") == "model"
+    for options in ({"lr": 0.1}, {"schedule": "cosine"}, {"seeds": "5..20"}, {"controls": "lr"}):
+        with pytest.raises(UsageError, match="The model search needs"):
+            search(target=0.05, search="model", **options)
+
+
+def test_the_search_is_part_of_the_question_and_grids_keep_their_identity() -> None:
+    specs = [resolve_spec(StudyOptions(target=0.05, search=search), INFO) for search in ("grid", "model")]
+    assert identity(specs[0]) != identity(specs[1])
+    assert identity(specs[0]) == identity(dataclasses.replace(specs[1], search="grid"))
+
+
 @pytest.mark.parametrize("given", ["5..20", (5, 20), [5, numpy.int64(20)]])
 def test_a_range_of_seeds_can_be_written_in_several_ways(given: Any) -> None:
     spec = resolve_spec(StudyOptions(seeds=given), INFO)

@@ -37,7 +37,7 @@ def test_a_stopped_trial_is_the_beginning_of_the_whole_one(workload: Workload, w
 
 def test_a_trial_ends_where_the_target_has_been_held(workload: Workload, whole: TrialResult) -> None:
     target = whole.curve.valid_metric[10]
-    found = stopped(workload, Stop(target=target))
+    found = stopped(workload, Stop(target=target, held=2))
     pairs = itertools.pairwise(whole.curve.valid_metric)
     first = next(index for index, pair in enumerate(pairs) if max(pair) <= target)
     assert found.status == "stopped"
@@ -60,19 +60,19 @@ def test_the_time_that_evaluation_took_is_part_of_the_cost(whole: TrialResult) -
     assert 0 < whole.evaluation_s < whole.seconds
 
 
-def test_one_good_evaluation_is_not_enough() -> None:
-    assert not may_end(Stop(target=0.2), 300, [0.9, 0.1, 0.3, 0.1])
-    assert may_end(Stop(target=0.2), 400, [0.9, 0.1, 0.3, 0.1, 0.2])
+def test_one_good_evaluation_is_not_enough_where_two_are_asked_for() -> None:
+    assert not may_end(Stop(target=0.2, held=2), 300, [0.9, 0.1, 0.3, 0.1])
+    assert may_end(Stop(target=0.2, held=2), 400, [0.9, 0.1, 0.3, 0.1, 0.2])
 
 
 def test_a_trial_at_the_target_is_not_cut_off_before_it_could_hold_it() -> None:
-    stop = Stop(target=0.2, most_examples=300)
+    stop = Stop(target=0.2, most_examples=300, held=2)
     assert not may_end(stop, 300, [0.9, 0.5, 0.3, 0.1])
     assert may_end(stop, 400, [0.9, 0.5, 0.3, 0.1, 0.25])
 
 
 def test_a_metric_that_rises_is_at_the_target_from_below() -> None:
-    stop = Stop(target=0.8, higher_is_better=True)
+    stop = Stop(target=0.8, higher_is_better=True, held=2)
     assert not may_end(stop, 200, [0.1, 0.9, 0.7])
     assert may_end(stop, 300, [0.1, 0.9, 0.8])
 

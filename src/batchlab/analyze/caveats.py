@@ -13,7 +13,8 @@ from batchlab.records import StudySpec, TrialResult
 def warnings_of(study: Prepared) -> tuple[str, ...]:
     """Return the warnings of the study's own answer, the gravest first."""
     spec, confirmed, diverged = study.record.spec, study.confirmed, study.diverged
-    found = [*_unfinished(study), *_confounded_with_learning_rate(spec), *_confounded_with_updates(spec, confirmed)]
+    found = [*_unfinished(study), *_confounded_with_learning_rate(spec)]
+    found += [] if study.is_race else _confounded_with_updates(spec, confirmed)
     if diverged:
         counts = [
             f"{size} ({sum(one.status == 'diverged' for one in confirmed[size])} of {len(confirmed[size])} seeds)"
@@ -49,9 +50,11 @@ def warning_of_current(current: CurrentRow | None, recommended: Recommended | No
 def _unfinished(study: Prepared) -> list[str]:
     spec = study.record.spec
     needed = {} if study.course is None else study.course.n_seeds
+    # A race confirms only what is still in, and nothing where no trial has reached the target.
+    arms = tuple(study.rates) if study.is_race else spec.batch_sizes
     short = [
         size
-        for size in spec.batch_sizes
+        for size in arms
         if size not in study.diverged and len(study.confirmed[size]) < needed.get(size, spec.seeds)
     ]
     places = [f"at batch size {say_list(short)}"] if short else []

@@ -25,7 +25,8 @@ Scores = Mapping[int, Mapping[int, float]]
 class Contest:
     """What is compared: for each batch size the validation metric of each seed, and what bears on the verdict.
 
-    `asked` are all the sizes of the study; `baselines` the metric of the best constant predictor on the same data;
+    `asked` are all the sizes of the study; `baselines` the metric of the best constant predictor on the same data,
+    nothing where that says nothing (a time);
     `tuning_variances` what choosing the learning rate adds to the variance of a mean; `at_edge` the sizes whose
     learning rate stayed at the edge of its search; `diverged` the sizes at which training diverged, which have no
     scores; `dropped` those shown to be worse at an earlier look at fewer seeds, which have none either.
@@ -111,8 +112,8 @@ def decide(contest: Contest) -> Outcome:
         level=contest.interval_level or contest.level,
         extra_variance=contest.tuning_variances.get(best, 0.0),
     )
-    baseline = statistics.fmean(contest.baselines[best].values())
-    if not _beats_baseline(contest, best):
+    baseline = statistics.fmean(contest.baselines[best].values()) if contest.baselines else None
+    if contest.baselines and not _beats_baseline(contest, best):
         return Outcome("no-signal", None, value, baseline, n_seeds, undecided=sizes, worse=out)
     if n_seeds < FEWEST_SEEDS:
         others = tuple(size for size in sizes if size != best)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchlab.analyze.target_findings import TargetFindings, TradeOffFindings
+from batchlab.analyze.target_findings import RaceFindings, TargetFindings, TradeOffFindings
 from batchlab.records import Budget, Settings
 
 
@@ -225,7 +225,8 @@ class StudyFindings:
     `under_other_budgets` has an Answer under steps, examples and seconds (None where it cannot be given; `notes` says
     why). `baseline_metric` is the validation metric of the best constant predictor. `current` is today's setting, where
     the study was asked to compare with one, and `controls` what those that were asked for show. `tradeoff` and
-    `to_target` are None without a target, and the former also where too few batch sizes reached it.
+    `to_target` are None without a target, and the former also where too few batch sizes reached it. Where the study is
+    a race to the target `race` says how it was run, and the answer, its places among them, is about the time to it.
     """
 
     study: StudyLabel
@@ -254,4 +255,5 @@ class StudyFindings:
     to_target: TargetFindings | None = None
     controls: tuple[ControlFindings, ...] = ()
     expected_best: tuple[BestOf, ...] = ()
+    race: RaceFindings | None = None
     format: str = "batchlab.study/1"

@@ -33,7 +33,8 @@ class Response:
 class ChosenLearningRate:
     """The learning rate to confirm at; limits and variances (in squared octaves) are None where it was not tuned.
 
-    `metric_variance` is what the noise of the choice adds to the variance of the arm's mean metric; the `own` values
+    `metric_variance` is what the noise of the choice adds to the variance of the arm's mean metric (in a race, of its
+    mean ln(cost)); the `own` values
     are those of the arm's own fit, before smoothing.
     """
 

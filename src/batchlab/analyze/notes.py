@@ -7,25 +7,23 @@ from batchlab.analyze.loading import loading_notes
 from batchlab.analyze.looks import seed_looks
 from batchlab.analyze.power import power_notes
 from batchlab.analyze.prepared import Prepared
+from batchlab.analyze.race import OPTIMISM
+from batchlab.analyze.race_answer import race_findings
 from batchlab.analyze.wording import say_list
 from batchlab.records import QUIET_SPREAD, StepTime
 
 
 def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out: int) -> tuple[str, ...]:
     """Return the notes: how to read the numbers, then of the workload, then what is missing or unsure."""
-    info, spec = study.record.info, study.record.spec
-    notes = [
-        "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
-    ]
-    if spec.lr_mode == "tune":
-        notes.append("Learning rates were tuned on validation loss; intervals contain the noise of choosing them.")
+    info = study.record.info
+    notes = race_notes(study) if study.is_race else _budget_notes(study)
     if not info.redraws:
         notes.append(
             f"All seeds share one validation set of {info.n_valid:,} {info.unit}s: intervals are about training again, "
             "not about drawing other validation data."
         )
     notes += looks_notes(study)
-    notes += power_notes(study)
+    notes += [] if study.is_race else power_notes(study)
     notes += info.notes
     if n_left_out:
         notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")
@@ -34,6 +32,38 @@ def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out
     if not info.n_test:
         notes.append("The workload has no test set.")
     return tuple(notes)
+
+
+def race_notes(study: Prepared) -> list[str]:
+    """Return how a race was run: where its trials end, by what learning rates were chosen, and what was dropped."""
+    spec = study.record.spec
+    notes = [
+        "This was a race to the target: trials end there, or when they cannot win any more, so there is nothing to say "
+        "of other budgets. Learning rates are those of least expected cost by one surface over learning rate and batch "
+        "size, fitted to all scouting trials; intervals contain the noise of choosing them."
+    ]
+    found = race_findings(study)
+    if found is not None and found.dropped:
+        words = [
+            f"{one.batch_size} (about {one.cost_ratio:.2g} times, at best {one.cost_ratio_low:.2g})"
+            for one in found.dropped
+        ]
+        notes.append(
+            f"Not confirmed, as even an optimistic limit of their {found.objective} to the target exceeds the best by "
+            f"more than {100 * found.margin:g}%: {say_list(words)}. The limit is {OPTIMISM:g} standard errors down."
+        )
+    if spec.confirm == "all":
+        notes.append("Every batch size was scouted alike and confirmed, whatever its chances (`confirm` all).")
+    return notes
+
+
+def _budget_notes(study: Prepared) -> list[str]:
+    notes = [
+        "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
+    ]
+    if study.record.spec.lr_mode == "tune":
+        notes.append("Learning rates were tuned on validation loss; intervals contain the noise of choosing them.")
+    return notes
 
 
 def looks_notes(study: Prepared) -> list[str]:
@@ -58,7 +88,9 @@ def _time_notes(study: Prepared, others: Mapping[str, Answer | None]) -> list[st
     notes = []
     if not study.alive and study.diverged:
         notes.append("No comparison under other budgets: training diverged at every batch size.")
-    elif others["seconds"] is None:
+    elif study.is_race and not study.step_times:
+        notes.append("Step times have not been measured: the race is about examples and steps.")
+    elif others["seconds"] is None and not study.is_race:
         notes.append("No comparison under equal time: step times have not been measured.")
     spread = max((one.high_s / one.low_s for one in study.record.step_times), default=1.0)
     if spread > QUIET_SPREAD:

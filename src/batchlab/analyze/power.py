@@ -85,6 +85,8 @@ def power_notice(spec: StudySpec, info: WorkloadInfo, trials: Iterable[TrialResu
         info: its workload, for the metric and its margin.
         trials: those made so far: of the same study, tuning or confirmed.
     """
+    if spec.search == "model":
+        return None
     known = tuple(trials)
     rates = chosen_learning_rates(spec, known) if known else {}
     sd = _residual_sd(_near(results_by_arm(spec, known, "tune"), rates))

@@ -9,6 +9,7 @@ from batchlab.analyze.arms import arm_of, current_trials, results_by_arm, result
 from batchlab.analyze.findings import MetricInfo
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates
 from batchlab.analyze.looks import Course, course_of
+from batchlab.analyze.race import Race, race_of, race_rates
 from batchlab.records import StudyRecord, StudySpec, TrialResult
 
 
@@ -17,7 +18,8 @@ class Prepared:
     """A record with what every part of the analysis needs of it.
 
     `confirmed` are the trials of each arm at its chosen learning rate, `current` those of today's setting (failed ones
-    among them), `step_times` the quiet seconds a step by batch size, `course` how far seeds were added.
+    among them), `step_times` the quiet seconds a step by batch size, `course` how far seeds were added, `race` what
+    scouting says of a race.
     """
 
     record: StudyRecord
@@ -29,6 +31,12 @@ class Prepared:
     step_times: dict[int, float]
     metric: MetricInfo
     course: Course | None = None
+    race: Race | None = None
+
+    @property
+    def is_race(self) -> bool:
+        """Return whether the study is a race to its target, whose trials end there."""
+        return self.record.spec.search == "model"
 
     @property
     def trained(self) -> dict[int, list[TrialResult]]:
@@ -66,7 +74,8 @@ def prepare(record: StudyRecord) -> Prepared:
     """Return the record sorted out; trials of an earlier workload or engine are left out of it."""
     spec, info = record.spec, record.info
     trials = current_trials(record)
-    rates = chosen_learning_rates(spec, trials)
+    race = race_of(spec, info, trials, record.step_times) if spec.search == "model" else None
+    rates = _rates(spec, trials, race)
     tuning = results_by_arm(spec, trials, "tune")
     confirmed = {
         size: sorted(
@@ -98,7 +107,14 @@ def prepare(record: StudyRecord) -> Prepared:
         step_times={one.batch_size: one.median_s for one in record.step_times},
         metric=MetricInfo(info.metric, info.higher_is_better, margin),
         course=course_of(spec, info, rates, _by_seed(spec, trials, rates)),
+        race=race,
     )
+
+
+def _rates(spec: StudySpec, trials: Sequence[TrialResult], race: Race | None) -> dict[int, ChosenLearningRate]:
+    if spec.search == "model":
+        return {} if race is None else race_rates(race, spec.level)
+    return chosen_learning_rates(spec, trials)
 
 
 def _by_seed(
@@ -131,5 +147,7 @@ def _untrainable(
     confirmed: Mapping[int, Sequence[TrialResult]],
 ) -> tuple[int, ...]:
     """Return the sizes at which every tuning trial diverged, once tuning is over."""
+    if spec.search == "model":
+        return ()
     is_over = any(confirmed.values()) or (not rates and all(tuning.values()))
     return tuple(size for size in spec.batch_sizes if is_over and tuning[size] and size not in rates)

@@ -17,7 +17,7 @@ from batchlab.records import TrialResult
 def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = NO_TARGET) -> BatchSizeRow:
     """Return the row of one batch size that has confirmed trials; `reach` says how it reached the target."""
     found, rate = study.confirmed[size], study.rates[size]
-    done = [one for one in found if one.status == "done"]
+    done = [one for one in found if one.status in ("done", "stopped")]
     steps = found[0].settings.n_steps
     micro_batch_size = micro_batch_size_of(found)
     return BatchSizeRow(
@@ -29,7 +29,9 @@ def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = 
         n_steps=steps,
         micro_batch_size=micro_batch_size,
         gradient_accumulation_steps=math.ceil(found[0].settings.batch_size / micro_batch_size),
-        valid_metric=estimate(study, [one.valid_metric for one in done], rate.metric_variance),
+        valid_metric=estimate(
+            study, [one.valid_metric for one in done], 0.0 if study.is_race else rate.metric_variance
+        ),
         test_metric=optional_estimate(study, [one.test_metric for one in done]),
         train_metric=optional_estimate(study, [one.train_metric for one in done]),
         step_time_s=study.arm_step_times.get(size),

@@ -36,7 +36,7 @@ def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: M
     value = say_metric(metric.name, outcome.best_value.mean)
     use = f"Use batch size {recommended.batch_size} with learning rate {recommended.learning_rate:g}"
     if outcome.verdict == "edge-of-range":
-        return f"{use} for now: {_edge(outcome)}, so a better setting may lie beyond what was tried."
+        return f"{use} for now: {edge_words(outcome)}, so a better setting may lie beyond what was tried."
     if outcome.verdict == "resolved":
         return f"{use}: its validation {metric.name} of {value} is better than at every other size compared."
     rest = f"; {say_list(outcome.undecided)} cannot be told from it yet" if outcome.undecided else ""
@@ -72,7 +72,7 @@ def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> s
     if outcome.worse:
         parts.append(_worse(outcome, margin))
     if outcome.undecided:
-        parts.append(f"{say_list(outcome.undecided)} undecided{_remedy(outcome, margin)}")
+        parts.append(f"{say_list(outcome.undecided)} undecided{remedy_words(outcome, margin)}")
     return f"How sure: {'; '.join(parts)}."
 
 
@@ -88,7 +88,8 @@ def _nothing_recommended(outcome: Outcome, metric: MetricInfo) -> str:
     )
 
 
-def _edge(outcome: Outcome) -> str:
+def edge_words(outcome: Outcome) -> str:
+    """Return in what way the best lies at the edge of what was tried."""
     if "learning rate" in outcome.reasons:
         return f"the learning rate of the best size, {outcome.best}, lies at the edge of its search"
     if {"smallest", "largest"} <= set(outcome.reasons):
@@ -105,7 +106,8 @@ def _worse(outcome: Outcome, margin: str) -> str:
     return f"{words} ({which}by less than {margin})"
 
 
-def _remedy(outcome: Outcome, margin: str) -> str:
+def remedy_words(outcome: Outcome, margin: str) -> str:
+    """Return what would settle who is undecided, as the rest of a clause."""
     if outcome.n_seeds < FEWEST_SEEDS:
         return f"; with {FEWEST_SEEDS} seeds or more they can be compared"
     if outcome.seeds_needed is None:

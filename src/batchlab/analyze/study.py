@@ -9,14 +9,17 @@ from batchlab.analyze.contest import Contest, Outcome, decide
 from batchlab.analyze.controls import control_findings, control_warnings
 from batchlab.analyze.current import current_row
 from batchlab.analyze.curves import expected_best, mean_curve, response_points
-from batchlab.analyze.findings import Answer, StudyFindings, StudyLabel, TrialCounts
+from batchlab.analyze.findings import Answer, CurrentRow, Exponent, StudyFindings, StudyLabel, TrialCounts
 from batchlab.analyze.learning_rates import fit_exponent
 from batchlab.analyze.notes import notes_of
 from batchlab.analyze.prepared import Prepared, prepare
+from batchlab.analyze.race import race_exponent
+from batchlab.analyze.race_answer import race_answer, race_findings
+from batchlab.analyze.race_current import race_current_row
 from batchlab.analyze.rows import batch_size_row, estimate
 from batchlab.analyze.sentences import answer_sentence, confidence_sentence, recommend
 from batchlab.analyze.target import NO_TARGET
-from batchlab.analyze.to_target import pursuit_of, target_notes
+from batchlab.analyze.to_target import Pursuit, pursuit_of, target_notes
 from batchlab.records import StudyRecord, TrialResult
 
 Trials = Mapping[int, Sequence[TrialResult]]
@@ -31,13 +34,13 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     spec, info = record.spec, record.info
     baselines = {one.settings.seed: one.baseline_metric for found in study.trained.values() for one in found}
     baseline = estimate(study, list(baselines.values()))
-    answer, outcome = _answer(study)
-    current = current_row(study, outcome, answer.recommended)
+    pursuit = pursuit_of(study)
+    answer, outcome, current = _judged(study, pursuit)
+    response = () if study.is_race else response_points(study.tuning)
     controls = control_findings(study, lambda own: _answer(own)[1])
     warnings = (*control_warnings(controls), *warning_of_current(current, answer.recommended), *answer.warnings)
     answer = dataclasses.replace(answer, warnings=warnings)
-    others = {budget: _answer_under(study, budget) for budget in BUDGETS}
-    pursuit = pursuit_of(study)
+    others = {budget: None if study.is_race else _answer_under(study, budget) for budget in BUDGETS}
     notes = notes_of(study, others, n_left_out=len(record.trials) - len(study.record.trials))
     return StudyFindings(
         study=StudyLabel(record.id, record.name),
@@ -59,9 +62,9 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
             for size in spec.batch_sizes
             if study.confirmed[size]
         ),
-        learning_rate_exponent=fit_exponent(study.rates, spec.level) if spec.same_batch_size is None else None,
+        learning_rate_exponent=_exponent(study),
         tradeoff=pursuit.tradeoff,
-        learning_rate_response=response_points(study.tuning),
+        learning_rate_response=response,
         curves=tuple(mean_curve(size, found, spec.level) for size, found in study.confirmed.items() if found),
         trials=_counts(study.record.trials),
         notes=(*notes, *target_notes(study, pursuit)),
@@ -69,10 +72,27 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
         current=current,
         to_target=pursuit.findings,
         controls=controls,
-        expected_best=expected_best(
-            response_points(study.tuning), baseline.mean, higher_is_better=study.metric.higher_is_better
-        ),
+        expected_best=expected_best(response, baseline.mean, higher_is_better=study.metric.higher_is_better),
+        race=race_findings(study),
     )
+
+
+def _judged(study: Prepared, pursuit: Pursuit) -> tuple[Answer, Outcome, CurrentRow | None]:
+    """Return the answer, and today's setting beside it: in a race by the time to the target, else by the metric."""
+    if study.is_race:
+        answer, outcome = race_answer(study, pursuit, warnings_of(study))
+        return answer, outcome, race_current_row(study, pursuit, outcome, answer.recommended)
+    answer, outcome = _answer(study)
+    return answer, outcome, current_row(study, outcome, answer.recommended)
+
+
+def _exponent(study: Prepared) -> Exponent | None:
+    spec = study.record.spec
+    if spec.same_batch_size is not None:
+        return None
+    if not study.is_race:
+        return fit_exponent(study.rates, spec.level)
+    return race_exponent(study.race, spec.level) if study.race is not None and len(spec.batch_sizes) > 2 else None
 
 
 def _contest(study: Prepared, trials: Trials, value: Callable[[TrialResult, int], float]) -> Contest:

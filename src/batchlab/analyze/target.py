@@ -31,18 +31,26 @@ NO_TARGET = Reach(None, None, None, None, ())
 def runs_to_target(study: Prepared) -> dict[int, tuple[TargetRun, ...]]:
     """Return when each confirmed trial reached the study's target, by arm; nothing without a target.
 
-    Curves are taken as they were evaluated, at examples that grow by 19% or less often (`points_toward_target`), and
-    the target counts as reached where it is held at two evaluations in a row. Evaluations lie at the same numbers of
-    examples at every batch size where the budget is one of examples or epochs.
+    Curves are taken as they were evaluated, at examples that grow by 19% or, where evaluation would cost more than
+    training, by more (`points_toward_target`): the same ones at every batch size where the budget is one of examples
+    or epochs, so that noise, which crosses early, has as many chances at each.
     """
     target = study.record.spec.target
     if target is None:
         return {}
     return {
-        size: tuple(_run(size, trial, target, study.metric.higher_is_better) for trial in found)
+        size: tuple(target_run(size, trial, target, study.metric.higher_is_better) for trial in found)
         for size, found in study.confirmed.items()
         if found
     }
+
+
+def target_run(size: int, trial: TrialResult, target: float, higher_is_better: bool) -> TargetRun:
+    """Return when a trial first reached a target, in steps."""
+    curve = trial.curve
+    crossing = first_crossing(curve.steps, curve.valid_metric, target, higher_is_better=higher_is_better, held=HELD)
+    status = "diverged" if trial.status == "diverged" and crossing.point is None else crossing.status
+    return TargetRun(size, trial.settings.seed, status, crossing.low, crossing.high, crossing.point)
 
 
 def reach_of(runs: Sequence[TargetRun], examples_per_step: float, step_time_s: float | None, level: float) -> Reach:
@@ -73,13 +81,6 @@ def reach_of(runs: Sequence[TargetRun], examples_per_step: float, step_time_s: f
 def examples_per_step(trials: Sequence[TrialResult]) -> float:
     """Return the examples of a step on average: fewer than the batch size where short batches are kept."""
     return sum(one.examples for one in trials) / max(1, sum(one.steps for one in trials))
-
-
-def _run(size: int, trial: TrialResult, target: float, higher_is_better: bool) -> TargetRun:
-    curve = trial.curve
-    crossing = first_crossing(curve.steps, curve.valid_metric, target, higher_is_better=higher_is_better, held=HELD)
-    status = "diverged" if trial.status == "diverged" and crossing.point is None else crossing.status
-    return TargetRun(size, trial.settings.seed, status, crossing.low, crossing.high, crossing.point)
 
 
 def _times(estimate: Estimate | None, factor: float | None) -> Estimate | None:

@@ -64,6 +64,39 @@ class TradeOffFindings:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedSize:
+    """A batch size that a race did not confirm: after scouting even the optimistic limit of its cost was too high.
+
+    `learning_rate` is its best as fitted, with `n_trials` scouting trials of its own. `cost_ratio` is its cost over
+    that of the best size, by the fit, and `cost_ratio_low` the optimistic limit of that.
+    """
+
+    batch_size: int
+    learning_rate: float
+    n_trials: int
+    cost_ratio: float
+    cost_ratio_low: float
+
+
+@dataclass(frozen=True, slots=True)
+class RaceFindings:
+    """How a race to the target was run.
+
+    `objective` is seconds, or examples where no step times are known. Sizes tie that are equivalent within `margin`, a
+    share of the cost, and are dropped where even an optimistic cost exceeds the best by it. `examples` counts all that
+    the trials trained on, `full_examples` what they would have without a rule to stop.
+    """
+
+    objective: str
+    margin: float
+    n_scouting: int
+    n_confirming: int
+    examples: int
+    full_examples: int
+    dropped: tuple[DroppedSize, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TargetFindings:
     """How the batch sizes reached the target.
 

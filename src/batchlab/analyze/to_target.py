@@ -56,7 +56,7 @@ def _findings(
     sentences = []
     if tradeoff is not None:
         sentences += tradeoff_sentences(tradeoff, goal, [size for size in runs if size not in tradeoff.left_out])
-    if fastest is not None:
+    if fastest is not None and not study.is_race:
         sentences.append(time_sentence(goal, spec.device, seconds, fastest, as_fast))
     if missed:
         sentences.append(missed_sentence(goal, missed, tuple(runs)))
@@ -75,7 +75,7 @@ def target_notes(study: Prepared, pursuit: Pursuit) -> list[str]:
     if spec.target is None:
         return []
     notes = []
-    if spec.lr_mode == "tune":
+    if spec.lr_mode == "tune" and not study.is_race:
         notes.append(
             "Steps to the target are those of learning rates tuned for the end of the budget; others may get to the "
             "target sooner and end worse."
@@ -91,6 +91,8 @@ def target_notes(study: Prepared, pursuit: Pursuit) -> list[str]:
         )
     if pursuit.tradeoff is None and spec.same_batch_size is None:
         notes.append(why_no_tradeoff(pursuit.runs))
+    if study.is_race and spec.confirm != "all" and spec.same_batch_size is None:
+        notes.append("The trade-off is fitted to the sizes confirmed; `--confirm all` confirms every size for it.")
     return notes
 
 

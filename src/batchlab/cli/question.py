@@ -40,6 +40,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     text = "split larger batches into parts of N"
     add("--micro-batch-size", type=whole("--micro-batch-size"), metavar="N", help=text)
     add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
+    add("--search", metavar="HOW", help="grid (the default): for the end of the budget, or model: a race to the target")
+    add("--confirm", metavar="WHICH", help="sizes that a race confirms: contenders (the default) or all")
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
     text = f"{', '.join(CONTROLS)}: runs this control too; may be given several times"
     add("--control", dest="controls", action="append", metavar="NAME", help=text)

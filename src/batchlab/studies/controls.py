@@ -1,22 +1,25 @@
 """The plan of a study with its controls: what these add comes last, when the study itself has been settled."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from batchlab.analyze.control_arms import Base, ControlArm, base_of, purpose_of
 from batchlab.analyze.controls import arms_of_controls, questions_of_controls
 from batchlab.analyze.learning_rates import chosen_learning_rates
-from batchlab.records import Budget, StudySpec, TrialSettings, WorkloadInfo
+from batchlab.records import Budget, StepTime, StudySpec, TrialSettings, WorkloadInfo
 from batchlab.studies.plan import Plan, Results, plan
 from batchlab.studies.trials import trial_id, trial_settings
 from batchlab.train.budgets import steps_in_budget
 
 
-def plan_with_controls(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
+def plan_with_controls(
+    spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequence[StepTime] = ()
+) -> Plan:
     """Return what the study needs, given what it has: the comparison of batch sizes, and then its controls.
 
     Their arms train with the seeds of the comparison; a control with a question of its own is a study like any other.
     """
-    step = plan(spec, info, results)
+    step = plan(spec, info, results, step_times)
     if not spec.controls:
         return step
     if not step.complete:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from batchlab.records import StudySpec, TrialResult, TrialSettings, WorkloadInfo
+from batchlab.records import StepTime, StudySpec, TrialResult, TrialSettings, WorkloadInfo
 from batchlab.studies.executors import Executor
 from batchlab.studies.progress import Progress, ProgressState
 from batchlab.studies.running import Limits, Running, work_of
@@ -37,6 +37,7 @@ class Drive:
     shown: float = -math.inf
     elsewhere: list[TrialSettings] = field(default_factory=list)
     looked: float = -math.inf
+    step_times: tuple[StepTime, ...] = ()
 
     def __post_init__(self) -> None:
         """Begin to count."""

@@ -1,17 +1,22 @@
 """What a study does next: a pure function of its question and of the results so far."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, response_of
 from batchlab.analyze.looks import course_of
-from batchlab.records import Current, StudySpec, TrialResult, TrialSettings, WorkloadInfo
+from batchlab.analyze.race import race_rates
+from batchlab.records import Current, StepTime, StudySpec, TrialResult, TrialSettings, WorkloadInfo
+from batchlab.studies.scout import confirming_settings, racing_settings, scout
 from batchlab.studies.search import learning_rate_at, octaves_wanted
 from batchlab.studies.trials import trial_id, trial_settings
 
 Results = Mapping[str, TrialResult]
+
+# What a race is guessed to need: scouting trials a size, and sizes that are confirmed.
+EXPECTED_SCOUTING, EXPECTED_CONTENDERS = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,19 @@ class Plan:
         return self.stage == "complete"
 
 
-def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
+def plan(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequence[StepTime] = ()) -> Plan:
     """Return what the study needs, given what it has: first tuning at every batch size, then confirmation.
+
+    A race to a target (`search` model) scouts instead of tuning (`studies.scout`), and confirms the sizes that are
+    still in; it needs the quiet step times from the start.
 
     Confirmation waits for every batch size, because the optimum of each is smoothed with its neighbors'; its seeds are
     the same at every batch size and none of them was used for tuning; with `max_seeds`, more of them come where the
     answer is open (`analyze.looks`). Today's setting, if there is one, trains with
     these seeds too; where it coincides with an arm the trials are the same ones.
     """
+    if spec.search == "model":
+        return _race(spec, info, results, step_times)
     tuning: list[TrialSettings] = []
     current = _current_trials(spec, info)
     n_confirming = len(spec.batch_sizes) * spec.seeds + len(current)
@@ -53,6 +63,26 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results) -> Plan:
     confirming = tuple(dict.fromkeys((*arms, *current)))
     complete = all(trial_id(settings) in results for settings in confirming)
     return Plan("complete" if complete else "confirming", (*tuning, *confirming), len(tuning) + len(confirming))
+
+
+def _race(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequence[StepTime]) -> Plan:
+    scouting = scout(spec, info, results, step_times)
+    current = [racing_settings(one, spec, info) for one in _current_trials(spec, info)]
+    if not scouting.is_over:
+        n_expected = max(len(scouting.trials), EXPECTED_SCOUTING * len(spec.batch_sizes))
+        return Plan("tuning", scouting.trials, n_expected + EXPECTED_CONTENDERS * spec.seeds + len(current))
+    race, arms = scouting.race, list[TrialSettings]()
+    if race is not None:
+        rates = race_rates(race, spec.level)
+        arms = [
+            confirming_settings(spec, info, race, arm, rate.value, seed)
+            for arm, rate in rates.items()
+            for seed in range(spec.seeds)
+        ]
+    confirming = tuple(dict.fromkeys((*arms, *current)))
+    complete = all(trial_id(settings) in results for settings in confirming)
+    trials = (*scouting.trials, *confirming)
+    return Plan("complete" if complete else "confirming", trials, len(trials))
 
 
 def _confirming(

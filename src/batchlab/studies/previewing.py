@@ -1,17 +1,15 @@
 """What a study would do, found out without training it: its plan is followed with results that are imagined."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping
-
-import numpy
 
 from batchlab.analyze.arms import arm_of
 from batchlab.analyze.findings import StudyLabel
 from batchlab.analyze.power import power_before, power_notice
 from batchlab.analyze.preview import Preview, SizePreview, Span, StagePreview
-from batchlab.records import Curve, StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
+from batchlab.records import StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.controls import plan_with_controls
+from batchlab.studies.imagined import imagined
 from batchlab.studies.plan import plan
 from batchlab.studies.trial_costs import TrialCost
 from batchlab.studies.trials import trial_id, trial_settings
@@ -102,7 +100,7 @@ def _course(spec: StudySpec, info: WorkloadInfo, known: Known, octaves: float) -
     while not (step := plan_with_controls(spec, info, results)).complete:
         unknown = {trial_id(one): one for one in step.trials if trial_id(one) not in results}
         stored |= {key: one for key, one in known(unknown).items() if one.status != "failed"}
-        results |= {key: stored.get(key) or _imagined(spec, info, one, octaves) for key, one in unknown.items()}
+        results |= {key: stored.get(key) or imagined(spec, info, one, octaves) for key, one in unknown.items()}
     return Course(spec, step.trials, stored)
 
 
@@ -112,34 +110,6 @@ def _stage_of(spec: StudySpec, settings: TrialSettings) -> str:
     if settings.purpose == "control" or not alike or (settings.replica and spec.same_batch_size is None):
         return "controls"
     return "tuning" if settings.purpose == "tune" else "comparing"
-
-
-def _imagined(spec: StudySpec, info: WorkloadInfo, settings: TrialSettings, octaves: float) -> TrialResult:
-    """Return a result with a loss that is quadratic in the octaves from the best learning rate, alike at every size."""
-    start = spec.base_lr * math.sqrt(settings.batch_size / spec.base_batch_size)
-    off = math.log2(settings.learning_rate / start) - octaves
-    # Some scatter: statistics want it.
-    loss = 0.1 + 0.01 * off**2 + 1e-4 * numpy.random.default_rng(int(trial_id(settings), 16)).normal()
-    metric, baseline = (1 - loss, 0.0) if info.higher_is_better else (loss, 1.0)
-    n_steps = settings.n_steps
-    ends = (baseline, metric)
-    return TrialResult(
-        settings=settings,
-        status="done",
-        curve=Curve((0, n_steps * settings.batch_size), (0, n_steps), (0.0, 0.0), ends, ends, ends),
-        examples=n_steps * settings.batch_size,
-        steps=n_steps,
-        valid_loss=loss,
-        valid_metric=metric,
-        baseline_metric=baseline,
-        train_loss=None,
-        train_metric=None,
-        test_loss=None,
-        test_metric=None,
-        seconds=0.0,
-        host="",
-        versions=(),
-    )
 
 
 def _stage(outlook: Outlook, costs: Mapping[int, TrialCost], name: str) -> StagePreview:
@@ -175,6 +145,10 @@ def _notes(outlook: Outlook, timed_by: str) -> list[str]:
         )
     elif spec.max_seeds:
         notes.append(f"Most trials: {spec.max_seeds} seeds are needed at every batch size.")
+    if spec.search == "model":
+        notes.append(
+            "Trials of a race end at the target, or when they cannot win any more: the seconds are upper limits."
+        )
     words = {"trials": "trials like these in the store", "timing": "short trials just now"}
     notes.append(f"Time: from {words[timed_by]}; other work on the machine makes it longer.")
     return notes

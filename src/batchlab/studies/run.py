@@ -61,6 +61,7 @@ def run_study(
         try:
             _settle(drive, before.info.threads if before else 0, claim)
             store.save_study(study_id, name, spec, drive.info)
+            _time_quietly(drive, claim, first=True)
             stage = ""
             while not (step := _next_plan(drive)).complete and not drive.time_is_up:
                 if (stage, step.stage) == ("tuning", "confirming"):
@@ -120,7 +121,7 @@ def _say_what_can_be_told_apart(drive: Drive) -> None:
 def _next_plan(drive: Drive) -> Plan:
     """Return the plan once everything the store knows of it has been taken in."""
     while True:
-        step = plan_with_controls(drive.spec, drive.info, drive.results)
+        step = plan_with_controls(drive.spec, drive.info, drive.results, drive.step_times)
         unasked = {trial_id(settings) for settings in step.trials} - drive.asked
         drive.asked |= unasked
         if not _adopt(drive, unasked):
@@ -240,20 +241,23 @@ def _next(drive: Drive) -> str:
     return how_to_go_on(drive.spec, drive.name, drive.store.url)
 
 
-def _time_quietly(drive: Drive, claim: Claim) -> None:
-    """Measure the step time of every size that trains, unless the store has it, when no trial is running any more.
+def _time_quietly(drive: Drive, claim: Claim, *, first: bool = False) -> None:
+    """Measure the step time of every size that trains, unless the store has it: when no trial is running any more.
 
-    A failure costs the seconds in the answer and nothing else.
+    In a race to a target that is before the first one, as seconds decide who is still in. A failure costs the seconds
+    in the answer and nothing else.
     """
+    if first != (drive.spec.search == "model"):
+        return
+    drive.step_times = drive.store.outline(drive.study_id).step_times
     settings, limit_s = to_time(drive.spec, drive.info, drive.results.values())
-    timed = {one.batch_size for one in drive.store.outline(drive.study_id).step_times}
-    if timed >= {one.batch_size for one in settings}:
+    if {one.batch_size for one in drive.step_times} >= {one.batch_size for one in settings}:
         return
     limit = drive.limits.trial_s or limit_s
     drive.progress.update(drive.state("timing"))
     try:
-        times = drive.executor.time_steps(settings, _while_waiting(drive, claim, limit))
-        drive.store.save_step_times(drive.study_id, times)
+        drive.step_times = drive.executor.time_steps(settings, _while_waiting(drive, claim, limit))
+        drive.store.save_step_times(drive.study_id, drive.step_times)
     except ExecutorError as error:
         drive.progress.notice(f"Step times could not be measured: {str(error).splitlines()[0]}")
 

@@ -26,6 +26,7 @@ from batchlab.studies.option_values import (
     share,
     text,
 )
+from batchlab.studies.search_options import read_confirm, read_search
 
 BUDGET_KINDS = ("epochs", "examples", "steps")
 SCHEDULES = ("constant", "cosine", "step")
@@ -45,7 +46,9 @@ class StudyOptions:
     `batch_sizes` may be a range, "8:512" (its powers of two) or a list. `current` is the setting in use today,
     "64@1e-3" or (64, 1e-3), to be compared with the best that is found. `seeds` may be a range, "5..20" or (5, 20):
     confirmation begins with 5 and adds more where the answer is open. `target` is a validation metric to reach, in its
-    own unit: 0.05 is an error of 5%. `milestones` and `factor` are those of the schedule `step`.
+    own unit: 0.05 is an error of 5%. `search` grid finds learning rates for the end of the budget; model makes the
+    study a race to the target: its rates fit the target, trials end there, and only batch sizes that may be the fastest
+    are confirmed, unless `confirm` is all. `milestones` and `factor` are those of the schedule `step`.
     """
 
     batch_sizes: int | str | Sequence[int] | None = None
@@ -68,6 +71,8 @@ class StudyOptions:
     last_batch: str = "carry"
     micro_batch_size: int | None = None
     target: float | None = None
+    search: str = "grid"
+    confirm: str = "contenders"
     margin: float | None = None
     level: float = 0.95
     device: str = "cpu"
@@ -231,6 +236,17 @@ def _target(options: StudyOptions, info: WorkloadInfo) -> float | None:
     return value
 
 
+def _search(options: StudyOptions, _: WorkloadInfo) -> str:
+    needs = {
+        "a target": options.target is not None,
+        "learning rates to tune": options.lr == "tune",
+        "a constant schedule": options.schedule == "constant",
+        "a fixed number of seeds": isinstance(options.seeds, int),
+        "no controls": not options.controls,
+    }
+    return read_search(options.search, needs)
+
+
 def _margin(options: StudyOptions, _: WorkloadInfo) -> float | None:
     margin = options.margin
     return None if margin is None else positive("The margin is a positive number in the metric's own unit", margin)
@@ -267,6 +283,8 @@ _READERS: Mapping[str, Read] = {
     "last_batch": lambda options, _: one_of("last_batch", options.last_batch, LAST_BATCH),
     "micro_batch_size": _count_of("micro_batch_size", 1),
     "target": _target,
+    "search": _search,
+    "confirm": lambda options, _: read_confirm(options.confirm),
     "margin": _margin,
     "level": lambda options, _: share("The level is a probability in [0.5, 1)", options.level, "use 0.95", least=0.5),
     "device": lambda options, _: device_kind(text("device", options.device)),

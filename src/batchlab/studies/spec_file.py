@@ -82,6 +82,8 @@ def options_of(spec: StudySpec) -> dict[str, Any]:
         "last_batch": spec.last_batch,
         "micro_batch_size": spec.micro_batch_size,
         "target": spec.target,
+        "search": "model" if spec.search == "model" else None,
+        "confirm": spec.confirm if spec.search == "model" else None,
         "margin": spec.margin,
         "level": spec.level,
         "device": spec.device,

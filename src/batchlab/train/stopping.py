@@ -14,7 +14,7 @@ def may_end(stop: Stop, examples: int, metric: Sequence[float]) -> bool:
         examples: seen by now.
         metric: the validation metric at each evaluation so far, the untrained model first.
 
-    >>> may_end(Stop(target=0.2), 200, [0.9, 0.3, 0.2]), may_end(Stop(target=0.2), 300, [0.9, 0.3, 0.2, 0.1])
+    >>> may_end(Stop(target=0.2), 200, [0.9, 0.3]), may_end(Stop(target=0.2), 300, [0.9, 0.3, 0.2])
     (False, True)
     >>> may_end(Stop(target=0.2, most_examples=200), 200, [0.9, 0.4, 0.3])
     True

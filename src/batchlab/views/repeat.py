@@ -33,6 +33,8 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
         options.append(("--current", f"{spec.current.batch_size}@{_text(spec.current.learning_rate)}"))
     if spec.target is not None:
         options.append(("--target", _text(spec.target)))
+    if spec.search == "model":
+        options += [("--search", spec.search), ("--confirm", spec.confirm)]
     if spec.margin is not None:
         options.append(("--margin", _text(spec.margin)))
     if spec.data_dir is not None:

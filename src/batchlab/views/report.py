@@ -20,9 +20,10 @@ from batchlab.views.repeat import is_repeatable, repeat_parts
 from batchlab.views.report_tables import batch_size_table, current_table, settings_table, trials_table
 from batchlab.views.wording import (
     BUDGET_NAMES,
-    format_margin,
     format_seconds,
     interval_words,
+    judged_margin,
+    race_note,
     seeds_words,
     sentence_case,
     verdict_words,
@@ -89,7 +90,9 @@ def render_report(findings: StudyFindings, record: StudyRecord) -> str:
         interval=interval_words(findings),
         has_intervals=any(row.valid_metric.low is not None for row in findings.batch_sizes),
         level=f"{100 * findings.level:g}",
-        margin=format_margin(findings.metric),
+        margin=judged_margin(findings),
+        race_note=None if findings.race is None else race_note(findings.race),
+        n_trials=findings.trials.done + findings.trials.stopped,
         duration=format_seconds(findings.seconds),
         plotly=Markup(get_plotlyjs()),
     )
@@ -97,7 +100,8 @@ def render_report(findings: StudyFindings, record: StudyRecord) -> str:
 
 def _drawings(findings: StudyFindings) -> dict[str, dict[str, Any] | None]:
     """Return every figure by name: title, caption and drawing; None where there is nothing to draw."""
-    by_size = figure_data.metric_by_batch_size(findings) if findings.batch_sizes else None
+    is_race = findings.race is not None
+    by_size = figure_data.metric_by_batch_size(findings) if findings.batch_sizes and not is_race else None
     return {
         "metric": _drawing(by_size, figures.draw_metric_by_batch_size),
         "rates": _drawing(figure_data.learning_rate_map(findings), figures.draw_learning_rate_map),
@@ -106,7 +110,9 @@ def _drawings(findings: StudyFindings) -> dict[str, dict[str, Any] | None]:
         "steps": _drawing(figure_data.curves(findings, "steps"), figures.draw_curves),
         "target": _drawing(figure_data.steps_to_target(findings), figures.draw_steps_to_target),
         "costs": _drawing(figure_data.time_and_examples(findings), figures.draw_time_and_examples),
-        "budgets": _drawing(figure_data.budget_comparison(findings), figures.draw_budget_comparison),
+        "budgets": None
+        if is_race
+        else _drawing(figure_data.budget_comparison(findings), figures.draw_budget_comparison),
     }
 
 

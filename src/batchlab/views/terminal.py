@@ -18,14 +18,15 @@ from batchlab.views.wording import (
     format_estimate,
     format_learning_rate,
     format_learning_rate_interval,
-    format_margin,
     format_metric,
     format_number,
     format_seconds,
     interval_words,
+    judged_margin,
     metric_label,
     place,
     place_words,
+    race_note,
     seeds_words,
     sentence_case,
     verdict_words,
@@ -185,8 +186,8 @@ def _table_note(findings: StudyFindings) -> str:
     if any(row.valid_metric.low is not None for row in findings.batch_sizes):
         sentences[0] += f" ({interval_words(findings)})"
     if findings.answer.best_batch_size is not None:
-        sentences.append(f"Ties: equivalent to the best within {format_margin(findings.metric)}")
-    sentences.append("Decided on validation data alone")
+        sentences.append(f"Ties: equivalent to the best within {judged_margin(findings)}")
+    sentences.append("Decided on validation data alone" if findings.race is None else race_note(findings.race))
     if findings.answer.recommended is not None:
         sentences.append(">: recommended")
     if any("at_edge" in row.flags for row in findings.batch_sizes):
@@ -197,7 +198,8 @@ def _table_note(findings: StudyFindings) -> str:
 
 
 def _print_budgets(findings: StudyFindings, console: Console) -> None:
-    names = {name: f"Under {words}" for name, words in BUDGET_NAMES.items() if name in findings.under_other_budgets}
+    asked = findings.under_other_budgets if findings.race is None else {}
+    names = {name: f"Under {words}" for name, words in BUDGET_NAMES.items() if name in asked}
     width = max((len(label) for label in names.values()), default=0)
     for name, label in names.items():
         _say(console, verdict_words(findings.under_other_budgets[name]), mark=f"{label:<{width}}  ")

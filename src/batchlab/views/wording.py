@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from batchlab.analyze.findings import Answer, BatchSizeRow, Estimate, MetricInfo, StudyFindings
+from batchlab.analyze.target_findings import RaceFindings
 from batchlab.analyze.wording import PERCENT_METRICS, say_list, say_margin, say_seconds
 
 INTERVAL_KIND = "t interval over seeds"
@@ -89,6 +90,21 @@ def significant(value: float, digits: int) -> str:
     ('1.090', '733')
     """
     return f"{value:#.{digits}g}".removesuffix(".")
+
+
+def judged_margin(findings: StudyFindings) -> str:
+    """Return the margin by which sizes tie: of the metric, or in a race of the cost."""
+    race = findings.race
+    return format_margin(findings.metric) if race is None else f"{100 * race.margin:g}% of the {race.objective}"
+
+
+def race_note(race: RaceFindings) -> str:
+    """Return what decided a race, and what that took."""
+    saved = 1 - race.examples / race.full_examples if race.full_examples else 0.0
+    return (
+        f"Decided by the {race.objective} to the target on validation data; {race.n_scouting} scouting and "
+        f"{race.n_confirming} confirming trials, which ended early and so saved {100 * saved:.0f}% of their examples"
+    )
 
 
 def format_learning_rate(value: float | None) -> str:
