@@ -56,6 +56,7 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/kill_resume.py --kills 2
 	$(BIN)/python benchmarks/noise_scale_coverage.py --repetitions 200
 	$(BIN)/python benchmarks/tradeoff_coverage.py --repetitions 50
+	$(BIN)/python benchmarks/search_simulated.py --worlds 10 --controls 10
 	$(BIN)/python benchmarks/noise_overhead.py --pairs 2 --steps 200
 	$(BIN)/python benchmarks/gradient_norm_law.py --draws 200
 	$(BIN)/python benchmarks/loop_overhead.py --pairs 1 --steps 200
@@ -72,6 +73,7 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/faults.py --write
 	$(BIN)/python benchmarks/noise_scale_coverage.py --write
 	$(BIN)/python benchmarks/tradeoff_coverage.py --write
+	$(BIN)/python benchmarks/search_simulated.py --write
 	$(BIN)/python benchmarks/noise_overhead.py --write
 	$(BIN)/python benchmarks/gradient_norm_law.py --write
 	$(BIN)/python benchmarks/find_max.py --write

@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=300)
     parser.add_argument("--controls", type=int, default=200)
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--write", action="store_true", help="write the figures under evidence/")
     asked = parser.parse_args()
     started = time.monotonic()
     outcomes = [outcome_of(drawn_world(asked.seed, index)) for index in range(asked.worlds)]
@@ -141,7 +142,9 @@ def main() -> None:
     for name, found in figures.items():
         print(name, found)
     worst = sorted(outcomes, key=lambda one: -one.regret)[:5]
-    write_evidence("search-simulated", vars(asked), figures | {"worst": [asdict(one) for one in worst]})
+    if asked.write:
+        settings = {name: value for name, value in vars(asked).items() if name != "write"}
+        write_evidence("search-simulated", settings, figures | {"worst": [asdict(one) for one in worst]})
 
 
 if __name__ == "__main__":
