@@ -78,8 +78,8 @@ class NoiseScaleMonitor:
 
         Args:
             model: what is trained, wrapped in DistributedDataParallel where it is.
-            every: measure each so-many-th step, beginning with the first. By default as often as takes about 3 % of
-                the time, found by timing the first 34 steps, of which every second is measured; the clock is in it, so
+            every: measure each so-many-th step, beginning with the first. By default it aims at 3 % of the
+                time, found by timing the first 34 steps, of which every second is measured; the clock is in it, so
                 give a number where a run must repeat exactly.
             loss_divisor: what each micro-batch's mean loss is divided by before `backward()`; the number of
                 micro-batches in many loops.
