@@ -242,7 +242,7 @@ def main() -> None:
     print(
         f"{asked.pairs} pairs of {asked.steps} steps (slow cases: a share of them), batch size {BATCH}, one thread; microseconds a step"
     )
-    print(f"{'':<52}{'script':>9}{'loop':>9}{'ratio':>8}   range")
+    print(f"{'microseconds a step':<52}{'script':>9}{'loop':>9}{'ratio':>8}   range")
     figures = []
     for case in cases:
         row = measure(case, asked.pairs, asked.steps)
