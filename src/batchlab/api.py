@@ -116,7 +116,9 @@ def study(
             `base_batch_size`; one of `epochs`, `examples`, `steps`; `seeds` (or a range, `(5, 20)`: more are added
             where the answer is open), `tuning_seeds`, `seed`; `target`, a metric to reach; `optimizer`,
             `optimizer_settings` (torch's keys without `lr`, on top of the workload's own), `schedule`, `warmup`,
-            `last_batch`, `margin`, `level`, `device`, `data_dir`, `micro_batch_size`, `current`, `same_batch_size`.
+            `last_batch`, `margin`, `level`, `device`, `data_dir`, `micro_batch_size`, `current`, `same_batch_size`;
+            `tune` ("momentum", "weight_decay", "warmup", "schedule", or some of these: tuned beside the learning
+            rate), `tuning_trials`, `sampler`.
 
     Raises:
         UsageError: options are wrong, with a message for each; nothing was run.

@@ -94,7 +94,8 @@ class StudySpec:
     name the controls that are run beside it; with `permute_labels` every trial learns from permuted labels, with
     `noise_batch_size` every update has the gradient noise of that batch size. `search` is grid, which tunes every batch
     size for the end of the budget, or model, a race to the target that scouts with few and short trials; `confirm`
-    says which sizes a race confirms, contenders or all.
+    says which sizes a race confirms, contenders or all. `tune` names what is tuned beside the learning rate, with
+    `tuning_trials` settings at every batch size, which `sampler` picks.
     """
 
     workload: str
@@ -124,6 +125,9 @@ class StudySpec:
     noise_batch_size: int | None = field(default=None, metadata=LATER)
     search: str = field(default="grid", metadata=LATER)
     confirm: str = field(default="contenders", metadata=LATER)
+    tune: tuple[str, ...] = field(default=(), metadata=LATER)
+    tuning_trials: int | None = field(default=None, metadata=LATER)
+    sampler: str = field(default="quasi-random", metadata=LATER)
     format: str = "batchlab.spec/1"
 
 

@@ -80,3 +80,15 @@ def test_what_seeds_tell_apart_is_in_standard_deviations_until_trials_show_one()
     run_study(spec(seeds=3), INFO, name="s", store=store, executor=InstantExecutor(WORLD.result), progress=Quiet())
     stored = {trial_id(one.settings): one for one in store.study(store.find("s")).trials}
     assert "points of validation error apart" in preview(spec(), stored).power
+
+
+def test_a_preview_says_how_several_settings_are_tuned() -> None:
+    asked = spec(tune=("momentum",), tuning_trials=12)
+    found = preview(asked)
+    assert found.trials == Span(16 * 5 + 25, 16 * 5 + 25)
+    assert (
+        "Tuned at once, at each batch size: learning rate and momentum, with 12 settings picked by quasi-random"
+        in (found.notes[0])
+    )
+    middle = found.batch_sizes[2].learning_rates
+    assert middle[1] / middle[0] == pytest.approx(2**8, rel=0.01)

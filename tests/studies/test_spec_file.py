@@ -59,14 +59,22 @@ def asked_again(path: Path, info: WorkloadInfo) -> StudySpec:
 
 
 def test_every_field_of_a_question_comes_back_from_its_file(tmp_path: Path) -> None:
-    # A race stands alone: it is not for most of these.
-    apart = {"workload", "format", "search", "confirm"}
+    # A race stands alone, and so do settings tuned at once: they are not for most of these.
+    apart = {"workload", "format", "search", "confirm", "tune", "tuning_trials", "sampler"}
     assert set(UNUSUAL) == {field.name for field in dataclasses.fields(StudySpec)} - apart
     for left_out in ("same_batch_size", "controls"):  # which exclude each other
         asked = spec(**{name: value for name, value in UNUSUAL.items() if name != left_out})
         for name in set(UNUSUAL) - {left_out}:
             assert getattr(asked, name) != getattr(spec(), name)
         assert asked_again(written(asked, INFO, tmp_path), INFO) == asked
+
+
+def test_what_is_tuned_at_once_comes_back_from_its_file(tmp_path: Path) -> None:
+    asked = spec(tune=("momentum", "warmup"), tuning_trials=7, target=0.0625, controls=("aa",))
+    assert asked_again(written(asked, INFO, tmp_path), INFO) == asked
+    steps = Schedule("constant", milestones=(0.25,), factor=0.3)
+    asked = spec(tune=("schedule",), tuning_trials=20, schedule=steps)
+    assert asked_again(written(asked, INFO, tmp_path), INFO) == asked
 
 
 def test_a_race_comes_back_from_its_file(tmp_path: Path) -> None:

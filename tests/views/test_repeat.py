@@ -70,3 +70,8 @@ def test_controls_are_asked_for_again():
 def test_a_workload_given_as_an_object_cannot_be_named_again():
     assert is_repeatable(record())
     assert not is_repeatable(record(workload="object:mine"))
+
+
+def test_what_is_tuned_at_once_is_asked_for_again():
+    read = parsed(repeat_command(record(tune=("momentum", "warmup"), tuning_trials=30, sampler="tpe")))
+    assert (read.tune, read.tuning_trials, read.sampler) == ("momentum,warmup", 30, "tpe")

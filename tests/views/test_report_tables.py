@@ -105,3 +105,11 @@ def test_a_loss_that_is_also_the_metric_is_told_from_the_training_objective():
 def test_settings_say_what_it_takes_to_repeat_the_study(name, text):
     findings = findings_cases.tied()
     assert dict(settings_table(findings, findings_cases.record_of(findings)))[name] == text
+
+
+def test_what_was_tuned_beside_the_learning_rate_has_its_columns():
+    plain = findings_cases.single()
+    settings = (("weight_decay", 3e-4), ("schedule", "cosine"))
+    rows = tuple(replace(row, settings=settings) for row in plain.batch_sizes)
+    table = batch_size_table(replace(plain, batch_sizes=rows))
+    assert (column(table, "Weight decay"), column(table, "Schedule")) == ([Cell("0.0003")], [Cell("cosine")])

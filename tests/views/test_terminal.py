@@ -145,3 +145,11 @@ def test_accumulation_is_told_below_the_table_only_where_there_was_any():
     text = " ".join(printed(findings_cases.with_current()).split())
     assert "256 ran as 2 micro-batches of 128, 512 as 4 micro-batches of 128." in text
     assert "micro-batches" not in printed(findings_cases.tied())
+
+
+def test_what_was_tuned_beside_the_learning_rate_stands_beside_it():
+    plain = findings_cases.single()
+    settings = (("momentum", 0.93), ("weight_decay", 3e-4), ("warmup", 0.051), ("schedule", "cosine"))
+    rows = tuple(replace(row, settings=settings) for row in plain.batch_sizes)
+    row = table_row(printed(replace(plain, batch_sizes=rows), 160), 48)
+    assert row.split() == [">", "48", "0.05", "0.93", "0.0003", "5.1%", "cosine", "450", "3.12", "best"]

@@ -58,5 +58,6 @@ def results_of_current(spec: StudySpec, trials: Iterable[TrialResult]) -> list[T
         and not trial.settings.permute_labels
         and trial.settings.noise_batch_size is None
         and (trial.settings.batch_size, trial.settings.learning_rate) == (current.batch_size, current.learning_rate)
+        and (trial.settings.optimizer_settings, trial.settings.schedule) == (spec.optimizer_settings, spec.schedule)
     ]
     return sorted(found, key=lambda one: one.settings.seed)

@@ -25,7 +25,8 @@ def warnings_of(study: Prepared) -> tuple[str, ...]:
         found.append(f"Training diverged at batch size {say_list(counts)}; these count as worse.")
     edges = [size for size, rate in study.rates.items() if rate.at_edge]
     if edges:
-        found.append(f"The best learning rate stayed at the edge of the search at batch size {say_list(edges)}.")
+        move = " `--base-lr` moves the search." if spec.tune else ""
+        found.append(f"The best learning rate stayed at the edge of the search at batch size {say_list(edges)}.{move}")
     found += _micro_batches_seen(study)
     if spec.seeds < FEWEST_SEEDS:
         found.append(f"Fewer than {FEWEST_SEEDS} seeds a size: there are no intervals, and no difference can be shown.")

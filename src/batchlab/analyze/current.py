@@ -11,6 +11,7 @@ from batchlab.analyze.current_sentence import current_sentence
 from batchlab.analyze.findings import CurrentRow, Estimate, Recommended
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.rows import estimate, micro_batch_size_of, optional_estimate
+from batchlab.analyze.tuning_box import settings_of
 from batchlab.numerics.intervals import Interval
 from batchlab.records import TrialResult
 
@@ -50,7 +51,9 @@ def _shared_arm(study: Prepared) -> int | None:
     spec, current = study.record.spec, study.record.spec.current
     if current is None or spec.same_batch_size is not None or current.batch_size not in study.rates:
         return None
-    return current.batch_size if study.rates[current.batch_size].value == current.learning_rate else None
+    rate = study.rates[current.batch_size]
+    chosen = (rate.value, rate.settings) == (current.learning_rate, settings_of(spec, spec))
+    return current.batch_size if chosen else None
 
 
 def _loss(study: Prepared, outcome: Outcome, done: Sequence[TrialResult], against: int) -> Loss | None:

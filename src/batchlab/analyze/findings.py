@@ -26,11 +26,15 @@ class Exponent:
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """The setting to use, and why this one among those that tie."""
+    """The setting to use, and why this one among those that tie.
+
+    `settings` are what was tuned beside the learning rate, by the names of the option `tune`.
+    """
 
     batch_size: int
     learning_rate: float
     why: str
+    settings: Settings = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class BatchSizeRow:
     estimates), censored (some seeds ran out of budget) and plateaued (some level off short of it).
 
     Steps, examples and quiet seconds to the target are geometric means over seeds with intervals on the log scale;
-    `n_reached` is None without a target.
+    `n_reached` is None without a target. `settings` are what was tuned beside the learning rate.
     """
 
     batch_size: int
@@ -86,6 +90,7 @@ class BatchSizeRow:
     flags: tuple[str, ...]
     examples_to_target: Estimate | None = None
     n_reached: int | None = None
+    settings: Settings = ()
 
 
 @dataclass(frozen=True, slots=True)

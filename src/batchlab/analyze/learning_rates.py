@@ -10,9 +10,11 @@ from scipy.special import ndtri, stdtrit
 
 from batchlab.analyze.arms import results_by_arm
 from batchlab.analyze.findings import Exponent
+from batchlab.analyze.tuned_choice import choose_setting
+from batchlab.analyze.tuning_box import settings_of
 from batchlab.numerics.lr_response import LrResponse, fit_lr_response, response_at, smooth_optima, tuning_variance
 from batchlab.numerics.rules import scale_learning_rate
-from batchlab.records import StudySpec, TrialResult
+from batchlab.records import Settings, StudySpec, TrialResult
 
 MOST_SMOOTHING_OCTAVES = 1.0
 
@@ -35,7 +37,7 @@ class ChosenLearningRate:
 
     `metric_variance` is what the noise of the choice adds to the variance of the arm's mean metric (in a race, of its
     mean ln(cost)); the `own` values
-    are those of the arm's own fit, before smoothing.
+    are those of the arm's own fit, before smoothing. `settings` are what was tuned beside it, by the names of `tune`.
     """
 
     value: float
@@ -46,6 +48,7 @@ class ChosenLearningRate:
     metric_variance: float = 0.0
     own_log2_optimum: float | None = None
     own_log2_variance: float | None = None
+    settings: Settings = ()
 
 
 def response_of(trials: Sequence[TrialResult]) -> Response:
@@ -76,7 +79,29 @@ def chosen_learning_rates(spec: StudySpec, trials: Sequence[TrialResult]) -> dic
             for arm in spec.batch_sizes
         }
     by_arm = results_by_arm(spec, trials, "tune")
+    if spec.tune:
+        return _tuned_at_once(spec, by_arm)
     return choose_learning_rates({arm: response_of(found) for arm, found in by_arm.items() if found}, spec.level)
+
+
+def is_chosen(spec: StudySpec, rate: ChosenLearningRate, trial: TrialResult) -> bool:
+    """Return whether a trial was made at the learning rate that was chosen, and at what was tuned beside it."""
+    return trial.settings.learning_rate == rate.value and settings_of(spec, trial.settings) == rate.settings
+
+
+def _tuned_at_once(spec: StudySpec, by_arm: Mapping[int, Sequence[TrialResult]]) -> dict[int, ChosenLearningRate]:
+    """Return what was chosen at each arm for itself: settings that were tuned at once are not smoothed."""
+    found = {arm: choose_setting(spec, arm, trials) for arm, trials in by_arm.items()}
+    return {
+        arm: ChosenLearningRate(
+            choice.setting.learning_rate,
+            at_edge=choice.at_edge,
+            metric_variance=choice.metric_variance,
+            settings=choice.setting.settings,
+        )
+        for arm, choice in found.items()
+        if choice is not None
+    }
 
 
 def choose_learning_rates(responses: Mapping[int, Response], level: float = 0.95) -> dict[int, ChosenLearningRate]:

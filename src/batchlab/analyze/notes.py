@@ -9,8 +9,9 @@ from batchlab.analyze.power import power_notes
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import OPTIMISM
 from batchlab.analyze.race_answer import race_findings
+from batchlab.analyze.tuned_choice import tuning_words
 from batchlab.analyze.wording import say_list
-from batchlab.records import QUIET_SPREAD, StepTime
+from batchlab.records import QUIET_SPREAD, StepTime, StudySpec
 
 
 def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out: int) -> tuple[str, ...]:
@@ -61,9 +62,21 @@ def _budget_notes(study: Prepared) -> list[str]:
     notes = [
         "Equal steps, examples and seconds are read off the same curves: learning rates fit the study's own budget."
     ]
-    if study.record.spec.lr_mode == "tune":
+    spec = study.record.spec
+    if spec.tune:
+        notes += [tuning_words(spec), _tuning_noise(spec)]
+    elif spec.lr_mode == "tune":
         notes.append("Learning rates were tuned on validation loss; intervals contain the noise of choosing them.")
     return notes
+
+
+def _tuning_noise(spec: StudySpec) -> str:
+    if spec.tuning_seeds < 2:
+        return "The noise of choosing these settings is in no interval: with one tuning seed nothing shows it."
+    return (
+        "Intervals contain the noise of choosing among the settings that were tried on all tuning seeds, not that "
+        "better ones were not tried; each batch size was tuned for itself, without smoothing."
+    )
 
 
 def looks_notes(study: Prepared) -> list[str]:

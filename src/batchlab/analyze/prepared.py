@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from batchlab.analyze.arms import arm_of, current_trials, results_by_arm, results_of_current
 from batchlab.analyze.findings import MetricInfo
-from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates
+from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, is_chosen
 from batchlab.analyze.looks import Course, course_of
 from batchlab.analyze.race import Race, race_of, race_rates
 from batchlab.records import StudyRecord, StudySpec, TrialResult
@@ -79,7 +79,7 @@ def prepare(record: StudyRecord) -> Prepared:
     tuning = results_by_arm(spec, trials, "tune")
     confirmed = {
         size: sorted(
-            (one for one in found if size in rates and one.settings.learning_rate == rates[size].value),
+            (one for one in found if size in rates and is_chosen(spec, rates[size], one)),
             key=lambda one: one.settings.seed,
         )
         for size, found in results_by_arm(spec, trials, "confirm").items()
@@ -124,12 +124,7 @@ def _by_seed(
     found: dict[int, dict[int, TrialResult]] = {arm: {} for arm in rates}
     for one in trials:
         arm = arm_of(spec, one.settings)
-        if (
-            arm is not None
-            and arm in rates
-            and one.settings.purpose == "confirm"
-            and one.settings.learning_rate == rates[arm].value
-        ):
+        if arm is not None and arm in rates and one.settings.purpose == "confirm" and is_chosen(spec, rates[arm], one):
             found[arm][one.settings.seed] = one
     return found
 

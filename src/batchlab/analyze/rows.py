@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from batchlab.analyze.arms import arm_of
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
 from batchlab.analyze.findings import BatchSizeRow, Estimate
+from batchlab.analyze.learning_rates import is_chosen
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.target import NO_TARGET, Reach
 from batchlab.analyze.wording import within_range
@@ -42,6 +43,7 @@ def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = 
         flags=(*_flags(study, size, outcome), *reach.flags),
         examples_to_target=reach.examples,
         n_reached=reach.n_reached,
+        settings=rate.settings,
     )
 
 
@@ -88,10 +90,10 @@ def _flags(study: Prepared, size: int, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _has_failed(study: Prepared, size: int) -> bool:
-    """Return whether a trial of this arm failed, one of today's setting at another learning rate aside."""
+    """Return whether a trial of this arm failed, one of today's setting aside where it is another."""
     spec = study.record.spec
     return any(
         one.status == "failed" and arm_of(spec, one.settings) == size
         for one in study.record.trials
-        if one not in study.current or one.settings.learning_rate == study.rates[size].value
+        if one not in study.current or is_chosen(spec, study.rates[size], one)
     )

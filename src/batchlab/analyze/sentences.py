@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
 from batchlab.analyze.findings import MetricInfo, Recommended
-from batchlab.analyze.wording import say_list, say_margin, say_metric, within_range
+from batchlab.analyze.wording import say_list, say_margin, say_metric, say_setting, within_range
 
 LEAST_GAIN = 0.05
 
@@ -34,7 +34,7 @@ def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: M
     if recommended is None or outcome.best_value is None:
         return _nothing_recommended(outcome, metric)
     value = say_metric(metric.name, outcome.best_value.mean)
-    use = f"Use batch size {recommended.batch_size} with learning rate {recommended.learning_rate:g}"
+    use = f"Use batch size {recommended.batch_size} with {setting_words(recommended)}"
     if outcome.verdict == "edge-of-range":
         return f"{use} for now: {edge_words(outcome)}, so a better setting may lie beyond what was tried."
     if outcome.verdict == "resolved":
@@ -48,6 +48,15 @@ def answer_sentence(outcome: Outcome, recommended: Recommended | None, metric: M
             use, rest = f"{use} for now", ", on too few seeds to compare"
         return f"{use}: {measured}{rest}."
     return f"{use}: validation {metric.name} {value}; {say_list(outcome.tied)} {_do(outcome.tied)} as well."
+
+
+def setting_words(setting: Recommended) -> str:
+    """Return learning rate and whatever else was tuned, in a sentence.
+
+    >>> setting_words(Recommended(64, 0.1, "", (("momentum", 0.9), ("warmup", 0.05), ("schedule", "cosine"))))
+    'learning rate 0.1, momentum 0.9, warm-up over 5% and a cosine schedule'
+    """
+    return say_list([f"learning rate {setting.learning_rate:g}", *(say_setting(*one) for one in setting.settings)])
 
 
 def confidence_sentence(outcome: Outcome, metric: MetricInfo, level: float) -> str:

@@ -36,7 +36,7 @@ def analyze_study(record: StudyRecord) -> StudyFindings:
     baseline = estimate(study, list(baselines.values()))
     pursuit = pursuit_of(study)
     answer, outcome, current = _judged(study, pursuit)
-    response = () if study.is_race else response_points(study.tuning)
+    response = () if study.is_race or spec.tune else response_points(study.tuning)
     controls = control_findings(study, lambda own: _answer(own)[1])
     warnings = (*control_warnings(controls), *warning_of_current(current, answer.recommended), *answer.warnings)
     answer = dataclasses.replace(answer, warnings=warnings)
@@ -140,6 +140,8 @@ def _said(
     outcome = decide(contest)
     rates = {size: rate.value for size, rate in study.rates.items()}
     recommended = recommend(outcome, rates, study.seconds_of(steps))
+    if recommended is not None:
+        recommended = dataclasses.replace(recommended, settings=study.rates[recommended.batch_size].settings)
     answer = Answer(
         verdict=outcome.verdict,
         sentence=answer_sentence(outcome, recommended, study.metric),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from batchlab.numerics.intervals import Interval
+from batchlab.records import Setting
 
 PERCENT_METRICS = ("error", "accuracy")
 
@@ -76,3 +77,16 @@ def say_list(items: Sequence[object]) -> str:
     """
     words = [str(item) for item in items]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def say_setting(name: str, value: Setting) -> str:
+    """Return a setting that was tuned beside the learning rate, by the names of the option `tune`.
+
+    >>> [say_setting(*one) for one in (("weight_decay", 3e-4), ("warmup", 0.051), ("schedule", "step"))]
+    ['weight decay 0.0003', 'warm-up over 5.1%', 'a step schedule']
+    """
+    if name == "schedule":
+        return f"a {value} schedule"
+    if name == "warmup" and isinstance(value, float):
+        return f"warm-up over {100 * value:.3g}%"
+    return f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"

@@ -42,6 +42,10 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
     add("--search", metavar="HOW", help="grid (the default): for the end of the budget, or model: a race to the target")
     add("--confirm", metavar="WHICH", help="sizes that a race confirms: contenders (the default) or all")
+    text = "tuned beside the learning rate: momentum,weight_decay,warmup,schedule, or some of these"
+    add("--tune", metavar="NAMES", help=text)
+    add("--tuning-trials", type=whole("--tuning-trials"), metavar="N", help="settings to try at each batch size")
+    add("--sampler", metavar="NAME", help="of these: quasi-random (the default), tpe, gp, cmaes or random (Optuna's)")
     add("--margin", type=number("--margin"), metavar="M", help="differences up to this, in the metric's unit, are ties")
     text = f"{', '.join(CONTROLS)}: runs this control too; may be given several times"
     add("--control", dest="controls", action="append", metavar="NAME", help=text)

@@ -10,6 +10,8 @@ from batchlab.studies.optimizer_settings import whole_number
 
 # With fewer seeds nothing is shown to be worse; that of `analyze.contest`, which a command must not import to help.
 FEWEST_AT_A_LOOK = 3
+# Metrics that are shares: nobody means an error of 5 when saying 5.
+SHARES = ("error", "accuracy")
 
 
 def read_batch_sizes(value: Any) -> tuple[int, ...]:
@@ -77,6 +79,33 @@ def read_seeds(value: Any) -> tuple[int, int | None]:
             "write it so, or give one number."
         )
     return first, last
+
+
+def read_target(value: Any, metric: str) -> float | None:
+    """Return a metric to reach, in its own unit; None is none.
+
+    Raises:
+        UsageError: it is no number, or out of the metric's range.
+    """
+    if value is None:
+        return None
+    number = finite(value)
+    if number is None:
+        raise UsageError(f"A target is a finite number in the metric's own unit, got {value!r}; give one.")
+    if metric in SHARES and not 0 <= number <= 1:
+        percent = f"{number / 100:g}" if 1 < number <= 100 else "0.05"
+        advice = f"give {percent} for {100 * float(percent):g}%"
+        raise UsageError(f"A target of {metric} lies between 0 and 1, got {number:g}; {advice}.")
+    return number
+
+
+def read_milestones(value: Any) -> tuple[float, ...]:
+    """Return the milestones of a step schedule, in order."""
+    expected = "The milestones of a step schedule are shares of the budget in [0, 1)"
+    given = (value,) if isinstance(value, int | float) else value
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UsageError(f"{expected}, got {given!r}; write 0.5,0.75, say.")
+    return tuple(sorted(share(expected, one, "write 0.5,0.75, say") for one in given))
 
 
 def positive(expected: str, value: Any) -> float:

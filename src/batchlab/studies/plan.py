@@ -8,10 +8,13 @@ from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, response_of
 from batchlab.analyze.looks import course_of
 from batchlab.analyze.race import race_rates
+from batchlab.analyze.tuned_choice import n_tuning_trials
+from batchlab.analyze.tuning_box import tuned_trial
 from batchlab.records import Current, StepTime, StudySpec, TrialResult, TrialSettings, WorkloadInfo
 from batchlab.studies.scout import confirming_settings, racing_settings, scout
 from batchlab.studies.search import learning_rate_at, octaves_wanted
 from batchlab.studies.trials import trial_id, trial_settings
+from batchlab.studies.tuning import tuning_trials
 
 Results = Mapping[str, TrialResult]
 
@@ -40,7 +43,8 @@ class Plan:
 def plan(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequence[StepTime] = ()) -> Plan:
     """Return what the study needs, given what it has: first tuning at every batch size, then confirmation.
 
-    A race to a target (`search` model) scouts instead of tuning (`studies.scout`), and confirms the sizes that are
+    Where several settings are tuned at once (`tune`) the search is that of `studies.tuning`. A race to a target
+    (`search` model) scouts instead of tuning (`studies.scout`), and confirms the sizes that are
     still in; it needs the quiet step times from the start.
 
     Confirmation waits for every batch size, because the optimum of each is smoothed with its neighbors'; its seeds are
@@ -54,10 +58,12 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequ
     current = _current_trials(spec, info)
     n_confirming = len(spec.batch_sizes) * spec.seeds + len(current)
     if spec.lr_mode == "tune":
-        searches = [_search(spec, info, results, arm) for arm in spec.batch_sizes]
-        tuning = [settings for search in searches for settings in search]
+        search = tuning_trials if spec.tune else _search
+        searches = [search(spec, info, results, arm) for arm in spec.batch_sizes]
+        tuning = [settings for found in searches for settings in found]
         if any(trial_id(settings) not in results for settings in tuning):
-            return Plan("tuning", tuple(tuning), len(tuning) + n_confirming)
+            n_expected = max(len(tuning), n_tuning_trials(spec) * len(spec.batch_sizes))
+            return Plan("tuning", tuple(tuning), n_expected + n_confirming)
     rates = chosen_learning_rates(spec, [results[trial_id(settings)] for settings in tuning])
     arms = _confirming(spec, info, rates, results)
     confirming = tuple(dict.fromkeys((*arms, *current)))
@@ -91,7 +97,8 @@ def _confirming(
     """Return the confirming trials of all arms; where seeds are added, those that the looks so far ask for."""
 
     def settings_of(arm: int, n_seeds: int) -> list[TrialSettings]:
-        return [trial_settings(spec, info, arm, rates[arm].value, seed, "confirm") for seed in range(n_seeds)]
+        plain = [trial_settings(spec, info, arm, rates[arm].value, seed, "confirm") for seed in range(n_seeds)]
+        return [tuned_trial(one, rates[arm].settings) for one in plain]
 
     known = {
         arm: {

@@ -7,6 +7,8 @@ from batchlab.analyze.arms import arm_of
 from batchlab.analyze.findings import StudyLabel
 from batchlab.analyze.power import power_before, power_notice
 from batchlab.analyze.preview import Preview, SizePreview, Span, StagePreview
+from batchlab.analyze.tuned_choice import tuning_words
+from batchlab.analyze.tuning_box import setting_at
 from batchlab.records import StudySpec, TrialResult, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.controls import plan_with_controls
 from batchlab.studies.imagined import imagined
@@ -58,7 +60,9 @@ def outlook_of(spec: StudySpec, info: WorkloadInfo, known: Known) -> Outlook:
 
     `known` gives those results of trials, by id, that the store has.
     """
-    return Outlook(spec, info, _course(spec, info, known, 0), _course(spec, info, known, FAR_OCTAVES))
+    low = _course(spec, info, known, 0)
+    # Where several settings are tuned their number is fixed, wherever the best ones lie.
+    return Outlook(spec, info, low, low if spec.tune else _course(spec, info, known, FAR_OCTAVES))
 
 
 def preview_of(outlook: Outlook, costs: Mapping[int, TrialCost], *, name: str, workers: int, timed_by: str) -> Preview:
@@ -132,6 +136,8 @@ def _size(outlook: Outlook, arm: int, costs: Mapping[int, TrialCost]) -> SizePre
     trial = trial_settings(spec, outlook.info, arm, spec.base_lr, 0, "confirm")
     first = [one for one in plan(spec, outlook.info, {}).trials if arm_of(spec, one) == arm]
     rates = tuple(sorted({one.learning_rate for one in first}))
+    if spec.tune:
+        rates = tuple(setting_at(spec, arm, (end, *(0.5 for _ in spec.tune))).learning_rate for end in (0.0, 1.0))
     return SizePreview(arm, trial.n_steps, rates, costs[trial.batch_size].seconds(trial))
 
 
@@ -145,6 +151,8 @@ def _notes(outlook: Outlook, timed_by: str) -> list[str]:
         )
     elif spec.max_seeds:
         notes.append(f"Most trials: {spec.max_seeds} seeds are needed at every batch size.")
+    if spec.tune:
+        notes.append(tuning_words(spec))
     if spec.search == "model":
         notes.append(
             "Trials of a race end at the target, or when they cannot win any more: the seconds are upper limits."

@@ -1,7 +1,7 @@
 """From what a user asked to a `StudySpec` with nothing left open; all mistakes are found here, before work begins."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from batchlab.studies.control_options import read_controls, read_noise_batch_siz
 from batchlab.studies.device_names import device_kind
 from batchlab.studies.optimizer_settings import (
     DEFAULT_LEARNING_RATES,
+    OPTIMIZER_SETTINGS,
     OTHER_LEARNING_RATE,
     optimizer_choices,
     stored_settings,
@@ -22,19 +23,20 @@ from batchlab.studies.option_values import (
     positive,
     read_batch_sizes,
     read_current,
+    read_milestones,
     read_seeds,
+    read_target,
     share,
     text,
 )
 from batchlab.studies.search_options import read_confirm, read_search
+from batchlab.studies.tuning_options import QUASI_RANDOM, Beside, read_sampler, read_tune, read_tuning_trials
 
 BUDGET_KINDS = ("epochs", "examples", "steps")
 SCHEDULES = ("constant", "cosine", "step")
 LAST_BATCH = ("carry", "drop", "keep")
 LR_MODES = ("tune", "linear", "sqrt")
 DEFAULT_ARMS = 7
-# Metrics that are shares: nobody means an error of 5 when saying 5.
-SHARES = ("error", "accuracy")
 
 Read = Callable[[Any, WorkloadInfo], Any]
 
@@ -48,7 +50,9 @@ class StudyOptions:
     confirmation begins with 5 and adds more where the answer is open. `target` is a validation metric to reach, in its
     own unit: 0.05 is an error of 5%. `search` grid finds learning rates for the end of the budget; model makes the
     study a race to the target: its rates fit the target, trials end there, and only batch sizes that may be the fastest
-    are confirmed, unless `confirm` is all. `milestones` and `factor` are those of the schedule `step`.
+    are confirmed, unless `confirm` is all. `tune` names what is tuned beside the learning rate at every batch size, of
+    momentum, weight_decay, warmup and schedule: `tuning_trials` settings that `sampler` picks, quasi-random or one of
+    Optuna's. `milestones` and `factor` are those of the schedule `step`.
     """
 
     batch_sizes: int | str | Sequence[int] | None = None
@@ -73,6 +77,9 @@ class StudyOptions:
     target: float | None = None
     search: str = "grid"
     confirm: str = "contenders"
+    tune: str | Sequence[str] = ()
+    tuning_trials: int | None = None
+    sampler: str = QUASI_RANDOM
     margin: float | None = None
     level: float = 0.95
     device: str = "cpu"
@@ -100,7 +107,7 @@ def resolve_spec(options: StudyOptions, info: WorkloadInfo, mistakes: Sequence[s
     lr_mode, base_lr = read["lr"]
     seeds, max_seeds = read["seeds"]
     schedule = Schedule(read["schedule"], read["warmup"])
-    if schedule.kind == "step":
+    if schedule.kind == "step" or "schedule" in read["tune"]:
         schedule = replace(schedule, milestones=read["milestones"], factor=read["factor"])
     return StudySpec(
         workload=info.reference,
@@ -215,27 +222,6 @@ def _optimizer_settings(options: StudyOptions, info: WorkloadInfo) -> Settings:
     return stored_settings(optimizer, own | given)
 
 
-def _milestones(options: StudyOptions, _: WorkloadInfo) -> tuple[float, ...]:
-    expected = "The milestones of a step schedule are shares of the budget in [0, 1)"
-    value = (options.milestones,) if isinstance(options.milestones, int | float) else options.milestones
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise UsageError(f"{expected}, got {value!r}; write 0.5,0.75, say.")
-    return tuple(sorted(share(expected, one, "write 0.5,0.75, say") for one in value))
-
-
-def _target(options: StudyOptions, info: WorkloadInfo) -> float | None:
-    if options.target is None:
-        return None
-    value = finite(options.target)
-    if value is None:
-        raise UsageError(f"A target is a finite number in the metric's own unit, got {options.target!r}; give one.")
-    if info.metric in SHARES and not 0 <= value <= 1:
-        percent = f"{value / 100:g}" if 1 < value <= 100 else "0.05"
-        advice = f"give {percent} for {100 * float(percent):g}%"
-        raise UsageError(f"A target of {info.metric} lies between 0 and 1, got {value:g}; {advice}.")
-    return value
-
-
 def _search(options: StudyOptions, _: WorkloadInfo) -> str:
     needs = {
         "a target": options.target is not None,
@@ -245,6 +231,15 @@ def _search(options: StudyOptions, _: WorkloadInfo) -> str:
         "no controls": not options.controls,
     }
     return read_search(options.search, needs)
+
+
+def _tune(options: StudyOptions, info: WorkloadInfo) -> tuple[str, ...]:
+    optimizer = options.optimizer or info.optimizer
+    is_known = optimizer in OPTIMIZER_SETTINGS or (info.name and optimizer == info.optimizer)
+    own = dict(info.optimizer_settings) if optimizer == info.optimizer else {}
+    others = {name: getattr(options, name) for name in ("lr", "search", "schedule", "warmup", "controls")}
+    given = options.optimizer_settings if isinstance(options.optimizer_settings, dict) else {}
+    return read_tune(options.tune, Beside(optimizer if is_known else "", own | given, **others))
 
 
 def _margin(options: StudyOptions, _: WorkloadInfo) -> float | None:
@@ -278,13 +273,16 @@ _READERS: Mapping[str, Read] = {
     "optimizer_settings": _optimizer_settings,
     "schedule": lambda options, _: one_of("schedule", options.schedule, SCHEDULES),
     "warmup": lambda options, _: share("Warm-up is a share of the budget in [0, 1)", options.warmup, "use 0.05, say"),
-    "milestones": _milestones,
+    "milestones": lambda options, _: read_milestones(options.milestones),
     "factor": lambda options, _: positive("The factor of a step schedule is a positive number", options.factor),
     "last_batch": lambda options, _: one_of("last_batch", options.last_batch, LAST_BATCH),
     "micro_batch_size": _count_of("micro_batch_size", 1),
-    "target": _target,
+    "target": lambda options, info: read_target(options.target, info.metric),
     "search": _search,
     "confirm": lambda options, _: read_confirm(options.confirm),
+    "tune": _tune,
+    "tuning_trials": lambda options, _: read_tuning_trials(options.tuning_trials, options.tune),
+    "sampler": lambda options, _: read_sampler(options.sampler, options.tune),
     "margin": _margin,
     "level": lambda options, _: share("The level is a probability in [0.5, 1)", options.level, "use 0.95", least=0.5),
     "device": lambda options, _: device_kind(text("device", options.device)),

@@ -62,7 +62,7 @@ def options_of(spec: StudySpec) -> dict[str, Any]:
 
     With them and the same workload `resolve_spec` gives the same spec.
     """
-    fixed = spec.lr_mode == "fixed"
+    fixed, has_steps = spec.lr_mode == "fixed", spec.schedule.kind == "step" or "schedule" in spec.tune
     found: dict[str, Any] = {
         "batch_sizes": spec.batch_sizes,
         "current": None if spec.current is None else f"{spec.current.batch_size}@{spec.current.learning_rate!r}",
@@ -77,13 +77,16 @@ def options_of(spec: StudySpec) -> dict[str, Any]:
         "optimizer_settings": dict(spec.optimizer_settings),
         "schedule": spec.schedule.kind,
         "warmup": spec.schedule.warmup,
-        "milestones": spec.schedule.milestones if spec.schedule.kind == "step" else None,
-        "factor": spec.schedule.factor if spec.schedule.kind == "step" else None,
+        "milestones": spec.schedule.milestones if has_steps else None,
+        "factor": spec.schedule.factor if has_steps else None,
         "last_batch": spec.last_batch,
         "micro_batch_size": spec.micro_batch_size,
         "target": spec.target,
         "search": "model" if spec.search == "model" else None,
         "confirm": spec.confirm if spec.search == "model" else None,
+        "tune": spec.tune or None,
+        "tuning_trials": spec.tuning_trials,
+        "sampler": spec.sampler if spec.tune else None,
         "margin": spec.margin,
         "level": spec.level,
         "device": spec.device,

@@ -35,6 +35,7 @@ def repeat_parts(record: StudyRecord) -> tuple[str, ...]:
         options.append(("--target", _text(spec.target)))
     if spec.search == "model":
         options += [("--search", spec.search), ("--confirm", spec.confirm)]
+    options += _tuning_options(spec)
     if spec.margin is not None:
         options.append(("--margin", _text(spec.margin)))
     if spec.data_dir is not None:
@@ -68,6 +69,12 @@ def _learning_rate_options(spec: StudySpec) -> list[tuple[str, str]]:
         return [("--lr", _text(spec.base_lr))]
     base = [("--base-lr", _text(spec.base_lr)), ("--base-batch-size", str(spec.base_batch_size))]
     return [("--lr", spec.lr_mode), *base]
+
+
+def _tuning_options(spec: StudySpec) -> list[tuple[str, str]]:
+    if not spec.tune:
+        return []
+    return [("--tune", ",".join(spec.tune)), ("--tuning-trials", str(spec.tuning_trials)), ("--sampler", spec.sampler)]
 
 
 def _text(value: Setting | None) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batchlab.analyze.findings import BatchSizeRow, CurrentRow, Estimate, MetricInfo, StudyFindings
 from batchlab.analyze.target_sentences import say_target
+from batchlab.analyze.tuned_choice import tuning_words
 from batchlab.records import Setting, StudyRecord, TrialResult
 from batchlab.views.wording import (
     MISSING,
@@ -16,6 +17,7 @@ from batchlab.views.wording import (
     format_number,
     format_plain_estimate,
     format_seconds,
+    format_setting,
     metric_label,
     metric_unit,
     place,
@@ -125,6 +127,7 @@ def settings_table(findings: StudyFindings, record: StudyRecord) -> tuple[tuple[
         ("Budget", f"{format_number(spec.budget.value)} {spec.budget.kind} for every batch size"),
         ("Optimizer", f"{spec.optimizer} ({settings_text(spec.optimizer_settings, without='lr')})"),
         ("Learning rate", _learning_rate_text(record)),
+        ("Tuned", tuning_words(spec) if spec.tune else ""),
         ("Schedule", f"{spec.schedule.kind}, warm-up over {100 * spec.schedule.warmup:g}% of the examples"),
         ("Last batch of an epoch", spec.last_batch),
         ("Micro-batches", "" if spec.micro_batch_size is None else f"at most {spec.micro_batch_size} {info.unit}s"),
@@ -170,6 +173,7 @@ def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
     accumulated = any(row.gradient_accumulation_steps > 1 for row in rows)
     return [
         ("Learning rate", True, [_learning_rate_cell(row) for row in rows]),
+        *_tuned_columns(rows),
         ("Updates", True, [Cell(f"{row.n_steps:,}") for row in rows]),
         ("Micro-batches", True, [Cell(_micro_batches(row) if accumulated else MISSING) for row in rows]),
         ("Step time", True, [Cell(format_seconds(row.step_time_s)) for row in rows]),
@@ -179,6 +183,19 @@ def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
         ("Seconds to target", True, [two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
         ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
         ("Remarks", False, [Cell("; ".join(FLAG_WORDS[f] for f in row.flags if f in FLAG_WORDS)) for row in rows]),
+    ]
+
+
+def _tuned_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
+    """Return a column for each setting that was tuned beside the learning rate."""
+    names = dict.fromkeys(name for row in rows for name, _ in row.settings)
+    return [
+        (
+            sentence_case(name.replace("_", " ")),
+            name != "schedule",
+            [Cell(format_setting(name, dict(row.settings).get(name))) for row in rows],
+        )
+        for name in names
     ]
 
 

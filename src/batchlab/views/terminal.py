@@ -21,6 +21,7 @@ from batchlab.views.wording import (
     format_metric,
     format_number,
     format_seconds,
+    format_setting,
     interval_words,
     judged_margin,
     metric_label,
@@ -127,6 +128,7 @@ def _columns(findings: StudyFindings) -> tuple[Column, ...]:
     return (
         Column(("batch", "size"), _size_cell, 1),
         Column(("learning", "rate"), _rate_cell, 4),
+        *_tuned_columns(findings),
         Column(("its", "interval"), lambda _, row: format_learning_rate_interval(row), 12, left=True),
         Column(("", "updates"), lambda _, row: f"{row.n_steps:,}", 10),
         Column(valid, lambda _, row: format_estimate(row.valid_metric, metric), 2, left=True),
@@ -138,6 +140,16 @@ def _columns(findings: StudyFindings) -> tuple[Column, ...]:
         Column(("time to", "target"), lambda _, row: format_seconds(mean_of(row.seconds_to_target)), 7),
         Column(("", "compared"), lambda _, row: place_words(row, findings.answer), 3, left=True),
     )
+
+
+def _tuned_columns(findings: StudyFindings) -> list[Column]:
+    """Return a column for each setting that was tuned beside the learning rate."""
+
+    def column(name: str) -> Column:
+        heading = ("", name) if "_" not in name else (name.split("_", maxsplit=1)[0], name.split("_")[1])
+        return Column(heading, lambda _, row: format_setting(name, dict(row.settings).get(name)), 4)
+
+    return [column(name) for name in dict.fromkeys(name for row in findings.batch_sizes for name, _ in row.settings)]
 
 
 def _fill(column: Column, findings: StudyFindings) -> Cells:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from batchlab.analyze.findings import Answer, BatchSizeRow, Estimate, MetricInfo, StudyFindings
 from batchlab.analyze.target_findings import RaceFindings
 from batchlab.analyze.wording import PERCENT_METRICS, say_list, say_margin, say_seconds
+from batchlab.records import Setting
 
 INTERVAL_KIND = "t interval over seeds"
 MISSING = "–"
@@ -61,6 +62,19 @@ def format_estimate(estimate: Estimate | None, metric: MetricInfo) -> str:
     if estimate.low is None or estimate.high is None:
         return mean
     return f"{mean} ({_span(format_metric(estimate.low, metric), format_metric(estimate.high, metric))})"
+
+
+def format_setting(name: str, value: Setting | None) -> str:
+    """Return a setting that was tuned beside the learning rate; a warm-up in per cent of the budget.
+
+    >>> format_setting("momentum", 0.905), format_setting("warmup", 0.051), format_setting("schedule", "cosine")
+    ('0.905', '5.1%', 'cosine')
+    """
+    if value is None:
+        return MISSING
+    if not isinstance(value, float):
+        return str(value)
+    return f"{100 * value:.3g}%" if name == "warmup" else f"{value:.3g}"
 
 
 def format_plain_estimate(estimate: Estimate | None) -> str:

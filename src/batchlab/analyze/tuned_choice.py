@@ -1,0 +1,115 @@
+"""Which of the settings that were tried is confirmed at a batch size, where several were tuned at once.
+
+Every setting is tried on the first tuning seed; the best third of them is tried again on the others. The lowest mean
+validation loss over all tuning seeds is chosen, at each batch size for itself.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from batchlab.analyze.arms import TUNING_SEED_BASE
+from batchlab.analyze.tuning_box import TunedSetting, is_at_edge, settings_of
+from batchlab.analyze.wording import say_list
+from batchlab.numerics.choice import choice_variance
+from batchlab.numerics.two_way import fit_two_way
+from batchlab.records import StudySpec, TrialResult
+
+FINAL_SHARE = 1 / 3
+# A loss beyond this is that of a trial that diverged, whatever it says itself.
+HIGHEST_LOSS = 1e100
+
+Table = Mapping[TunedSetting, Mapping[int, TrialResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class TunedChoice:
+    """The setting chosen at a batch size; `metric_variance` is what the noise of choosing adds to its mean metric."""
+
+    setting: TunedSetting
+    at_edge: bool
+    metric_variance: float
+
+
+def n_finalists(spec: StudySpec) -> int:
+    """Return how many settings of each batch size are tried again on the other tuning seeds."""
+    return math.ceil(FINAL_SHARE * (spec.tuning_trials or 0)) if spec.tuning_seeds > 1 else 0
+
+
+def n_tuning_trials(spec: StudySpec) -> int:
+    """Return the tuning trials of one batch size; fewer where trials of too many settings diverge."""
+    return (spec.tuning_trials or 0) + n_finalists(spec) * (spec.tuning_seeds - 1)
+
+
+def finalists(spec: StudySpec, trials: Iterable[TrialResult]) -> tuple[TunedSetting, ...]:
+    """Return the settings that are tried again, the best first; those at which training diverged are none."""
+    first = {
+        setting: loss_of(found[TUNING_SEED_BASE])
+        for setting, found in by_setting(spec, trials).items()
+        if TUNING_SEED_BASE in found
+    }
+    sound = [setting for setting, loss in first.items() if math.isfinite(loss)]
+    return tuple(sorted(sound, key=lambda setting: (first[setting], setting.learning_rate))[: n_finalists(spec)])
+
+
+def choose_setting(spec: StudySpec, arm: int, trials: Sequence[TrialResult]) -> TunedChoice | None:
+    """Return the setting to confirm an arm at, None where none could be trained.
+
+    Args:
+        spec: the question.
+        arm: a batch size of it.
+        trials: the tuning trials of the arm.
+    """
+    sound = {
+        setting: found
+        for setting, found in by_setting(spec, trials).items()
+        if all(math.isfinite(loss_of(one)) for one in found.values())
+    }
+    if not sound:
+        return None
+    most = max(map(len, sound.values()))
+    finals = {setting: found for setting, found in sound.items() if len(found) == most}
+    means = {setting: statistics.fmean(loss_of(one) for one in found.values()) for setting, found in finals.items()}
+    best = min(means, key=lambda setting: (means[setting], setting.learning_rate))
+    return TunedChoice(best, is_at_edge(spec, arm, best), _metric_variance(finals))
+
+
+def by_setting(spec: StudySpec, trials: Iterable[TrialResult]) -> dict[TunedSetting, dict[int, TrialResult]]:
+    """Return the tuning trials by setting and seed; failed ones are left out."""
+    found: dict[TunedSetting, dict[int, TrialResult]] = {}
+    for one in trials:
+        if one.status != "failed":
+            setting = TunedSetting(one.settings.learning_rate, settings_of(spec, one.settings))
+            found.setdefault(setting, {})[one.settings.seed] = one
+    return found
+
+
+def loss_of(trial: TrialResult) -> float:
+    """Return the validation loss of a trial, infinite where it diverged."""
+    sound = trial.status == "done" and abs(trial.valid_loss) < HIGHEST_LOSS
+    return trial.valid_loss if sound else math.inf
+
+
+def _metric_variance(finals: Table) -> float:
+    """Return what choosing one of these adds to the variance of the mean metric; 0 where one seed cannot tell."""
+    rows = [found for found in finals.values() if all(math.isfinite(one.valid_metric) for one in found.values())]
+    seeds = set.intersection(*map(set, rows)) if len(rows) > 1 else set()
+    if len(seeds) < 2:
+        return 0.0
+    losses, metrics = (
+        fit_two_way({place: {seed: value(found[seed]) for seed in seeds} for place, found in enumerate(rows)})
+        for value in (loss_of, lambda one: one.valid_metric)
+    )
+    n = len(seeds)
+    return choice_variance(losses.means, metrics.means, losses.residual_variance / n, metrics.residual_variance / n)
+
+
+def tuning_words(spec: StudySpec) -> str:
+    """Return how several settings are tuned at once, in a sentence."""
+    names = say_list(["learning rate", *(name.replace("_", " ") for name in spec.tune)])
+    said = f"Tuned at once, at each batch size: {names}, with {spec.tuning_trials} settings picked by {spec.sampler}"
+    if n_finalists(spec):
+        more = spec.tuning_seeds - 1
+        said += f" and the best {n_finalists(spec)} of them again on {more} more seed{'s' if more > 1 else ''}"
+    return f"{said}, by validation loss."
