@@ -78,13 +78,14 @@ def test_no_more_than_two_settings_of_optunas_are_asked_ahead(sampler: str) -> N
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(("rate", "momentum"), [(1.0, 0.9), (0.25, 0.5), (4.0, 0.95)])
-def test_with_24_trials_a_setting_within_a_tenth_of_the_best_loss_is_found(
+def test_with_24_trials_a_setting_within_a_quarter_of_the_best_loss_is_found(
     sampler: str, rate: float, momentum: float
 ) -> None:
     world = TunedWorld(rate, momentum)
     step, _ = follow(question(sampler=sampler, tuning_trials=24), world.result)
     for one in of(step, "confirm"):
-        assert world.result(one).valid_loss < 1.1 * 0.1
+        # 1.6 octaves from the best setting, in a box of 8 by 6.5 octaves.
+        assert world.result(one).valid_loss < 1.25 * 0.1
 
 
 def test_where_training_diverged_a_sampler_is_told_worse_than_the_worst() -> None:

@@ -41,7 +41,8 @@ class SizePreview:
 class Preview:
     """What a study would do: the `trials` to be run, and the `seconds` with `workers` of them at a time.
 
-    `timed_by` says where the seconds come from: "trials" of the store, or a quick "timing" just made.
+    `timed_by` says where the seconds come from: "trials" of the store, or a quick "timing" just made. Where
+    `tune` names what is tuned beside the learning rate, a batch size has the lowest and the highest rate of its box.
     """
 
     study: StudyLabel
@@ -57,4 +58,5 @@ class Preview:
     timed_by: str
     power: str
     notes: tuple[str, ...]
+    tune: tuple[str, ...] = ()
     format: str = "batchlab.preview/1"

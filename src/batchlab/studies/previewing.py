@@ -95,6 +95,7 @@ def preview_of(outlook: Outlook, costs: Mapping[int, TrialCost], *, name: str, w
         timed_by=timed_by,
         power=power,
         notes=tuple(_notes(outlook, timed_by)),
+        tune=spec.tune,
     )
 
 

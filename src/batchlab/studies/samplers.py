@@ -58,7 +58,7 @@ def quasi_random(n_axes: int, n: int, seed: int) -> tuple[Place, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def ask(sampler: str, axes: Sequence[Axis], told: tuple[Told, ...], n: int, seed: int) -> tuple[Place, ...]:
+def ask(sampler: str, axes: tuple[Axis, ...], told: tuple[Told, ...], n: int, seed: int) -> tuple[Place, ...]:
     """Return the next n places that a sampler of Optuna's asks for; a pure function, kept as samplers can be slow.
 
     Args:

@@ -84,18 +84,18 @@ def missing_packages(sampler: str) -> str:
     return " and ".join(name for name in OPTUNA_SAMPLERS[sampler] if find_spec(name) is None)
 
 
-def _names(value: Any) -> Sequence[Any]:
+def _names(value: Any) -> list[str]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")]
     if not isinstance(value, Iterable):
         raise UsageError(f"`tune` is a list of settings, got {value!r}; write momentum,weight_decay, say.")
-    return list(value)
+    return [str(part) for part in value]
 
 
-def _unknown(name: Any) -> str:
+def _unknown(name: str) -> str:
     if name in ("lr", "learning_rate"):
         return f"`tune` names what is tuned beside the learning rate, got {name!r}; leave it out."
-    near = difflib.get_close_matches(str(name), AXES, n=1)
+    near = difflib.get_close_matches(name, AXES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(AXES)}."
     return f"`tune` knows no setting {name!r}; {hint}"
 

@@ -47,6 +47,8 @@ def _first_line(preview: Preview) -> str:
 
 
 def _rates_heading(preview: Preview) -> str:
+    if preview.tune:
+        return "learning rates from, to"
     return "learning rates to begin with" if preview.learning_rate_mode == "tune" else "learning rate"
 
 

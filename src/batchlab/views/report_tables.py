@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from batchlab.analyze.findings import BatchSizeRow, CurrentRow, Estimate, MetricInfo, StudyFindings
 from batchlab.analyze.target_sentences import say_target
 from batchlab.analyze.tuned_choice import tuning_words
-from batchlab.records import Setting, StudyRecord, TrialResult
+from batchlab.analyze.tuning_box import settings_of
+from batchlab.analyze.wording import say_setting
+from batchlab.records import Setting, StudyRecord, StudySpec, TrialResult
 from batchlab.views.wording import (
     MISSING,
     format_estimate,
@@ -110,7 +112,9 @@ def trials_table(findings: StudyFindings, record: StudyRecord) -> TextTable:
     if metric.name == "loss":
         names = tuple(f"{name} (metric)" for name in names)
     numeric = (True, True, False, True, False, True, True, True, True, True, True, False, False)
-    lines = tuple(Line(tuple(map(Cell, _trial_cells(trial, findings))), trial.status) for trial in record.trials)
+    lines = tuple(
+        Line(tuple(map(Cell, _trial_cells(trial, findings, record.spec))), trial.status) for trial in record.trials
+    )
     return TextTable((*headings, *names, "Cost", "Host", "Message"), numeric, lines)
 
 
@@ -223,11 +227,12 @@ def _micro_batches(row: BatchSizeRow) -> str:
     return f"{row.gradient_accumulation_steps} × {row.micro_batch_size}"
 
 
-def _trial_cells(trial: TrialResult, findings: StudyFindings) -> tuple[str, ...]:
+def _trial_cells(trial: TrialResult, findings: StudyFindings, spec: StudySpec) -> tuple[str, ...]:
     settings = trial.settings
+    tuned = (say_setting(*one) for one in settings_of(spec, settings))
     return (
         str(settings.batch_size),
-        format_learning_rate(settings.learning_rate),
+        ", ".join([format_learning_rate(settings.learning_rate), *tuned]),
         settings.purpose,
         str(settings.seed) + (f"/{settings.replica}" if settings.replica else ""),
         trial.status,
