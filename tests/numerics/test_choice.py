@@ -39,16 +39,16 @@ def test_the_variance_scales_with_the_outcomes_and_not_with_their_level(
 
 
 def test_the_variance_is_that_between_repetitions_of_the_tuning() -> None:
-    """2,000 tunings of 8 settings whose truth is drawn anew, scores of sd 0.5 and outcomes of sd 0.3.
+    """600 tunings of 6 settings whose truth is drawn anew, scores of sd 0.5 and outcomes of sd 0.25.
 
-    The mean of the estimates lies between 0.8 and 1.5 times the variance of what a repetition picks; at these numbers
-    its standard error is below 3%.
+    The mean of the estimates lies between 1 and 2.2 times the variance of what a repetition picks; at these numbers its
+    standard error is about 6%.
     """
-    generator, n = numpy.random.default_rng(1), 2000
-    truth = generator.normal(size=(n, 8))
-    first, second = (truth + 0.5 * generator.normal(size=(n, 8)) for _ in range(2))
+    generator, n = numpy.random.default_rng(1), 600
+    truth = generator.normal(size=(n, 6))
+    first, second = (truth + 0.5 * generator.normal(size=(n, 6)) for _ in range(2))
     picked = [truth[numpy.arange(n), one.argmin(axis=1)] for one in (first, second)]
     actual = 0.5 * float(((picked[0] - picked[1]) ** 2).mean())
-    outcomes = truth + 0.3 * generator.normal(size=(n, 8))
-    estimated = numpy.mean([choice_variance(s, y, 0.25, 0.09) for s, y in zip(first, outcomes, strict=True)])
-    assert 0.8 < estimated / actual < 1.5
+    outcomes = truth + 0.25 * generator.normal(size=(n, 6))
+    estimated = numpy.mean([choice_variance(s, y, 0.25, 0.0625) for s, y in zip(first, outcomes, strict=True)])
+    assert 1.0 < estimated / actual < 2.2
