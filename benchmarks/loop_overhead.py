@@ -240,7 +240,8 @@ def main() -> None:
         augmented(2),
     ]
     print(
-        f"{asked.pairs} pairs of {asked.steps} steps (slow cases: a share of them), batch size {BATCH}, one thread; microseconds a step"
+        f"{asked.pairs} pairs of {asked.steps} steps (slow cases: a share of them), batch size {BATCH}, one thread; "
+        "microseconds a step"
     )
     print(f"{'microseconds a step':<52}{'script':>9}{'loop':>9}{'ratio':>8}   range")
     figures = []
