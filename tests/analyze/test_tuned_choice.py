@@ -58,18 +58,35 @@ def test_a_setting_at_which_a_seed_diverged_is_not_chosen() -> None:
     assert choose_setting(QUESTION, 32, trials([[math.inf], [math.inf]])) is None
 
 
-def test_settings_that_are_clearly_apart_add_no_noise_of_choosing() -> None:
-    apart = choose_setting(QUESTION, 32, trials([[0.1, 0.1001], [0.5, 0.5002]]))
-    alike = choose_setting(QUESTION, 32, trials([[0.1, 0.2], [0.2, 0.1]], [[0.1, 0.1], [0.5, 0.5]]))
-    assert apart is not None and alike is not None
-    assert apart.metric_variance == pytest.approx(0, abs=1e-12)
-    # Either is picked as often: a variance of 0.2^2.
-    assert alike.metric_variance == pytest.approx(0.04)
+def variance(losses: Sequence[Sequence[float]], metrics: Sequence[Sequence[float]]) -> float:
+    """Return what choosing adds to the variance of the mean metric."""
+    choice = choose_setting(QUESTION, 32, trials(losses, metrics))
+    assert choice is not None
+    return choice.metric_variance
 
 
-def test_one_tuning_seed_says_nothing_of_the_noise() -> None:
-    choice = choose_setting(QUESTION, 32, trials([[0.1], [0.2]]))
-    assert choice is not None and choice.metric_variance == 0.0
+def test_choosing_adds_variance_where_other_settings_have_other_metrics() -> None:
+    losses = [[0.1, 0.1001], [0.5, 0.5002], [0.6], [0.7], [0.8], [0.9]]
+    alike = variance(losses, [[0.1, 0.1], [0.1, 0.1], *[[0.1]] * 4])
+    apart = variance(losses, [[0.1, 0.1], [0.3, 0.3], *[[0.3]] * 4])
+    # The best is not among those of a repetition in (5/6)^6 of them.
+    missed = (5 / 6) ** 6
+    assert alike == pytest.approx(0)
+    assert apart == pytest.approx(0.2**2 * missed * (1 - missed), abs=0.003)
+
+
+def test_noise_of_tuning_trials_adds_variance() -> None:
+    metrics = [[0.1, 0.1], [0.3, 0.3]]
+    quiet, noisy = (variance([[0.2, 0.2 + x], [0.3 + x, 0.3]], metrics) for x in (0.001, 0.3))
+    assert noisy > 1.1 * quiet
+
+
+def test_a_diverged_setting_is_one_that_might_have_been_tried_and_not_been_picked() -> None:
+    some = variance([[0.1], [0.2], [math.inf]], [[0.1], [0.3], [math.nan]])
+    # Of three, the second is picked where it was drawn and the first was not; both missed are none.
+    neither = (1 / 3) ** 3
+    second = ((2 / 3) ** 3 - neither) / (1 - neither)
+    assert some == pytest.approx(0.04 * second * (1 - second), abs=0.002)
 
 
 def test_how_settings_were_tuned_is_said() -> None:

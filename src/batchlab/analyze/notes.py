@@ -72,10 +72,13 @@ def _budget_notes(study: Prepared) -> list[str]:
 
 def _tuning_noise(spec: StudySpec) -> str:
     if spec.tuning_seeds < 2:
-        return "The noise of choosing these settings is in no interval: with one tuning seed nothing shows it."
+        return (
+            "Intervals contain that other settings might have been tried, but not the noise of choosing among those "
+            "that were: with one tuning seed nothing shows it."
+        )
     return (
-        "Intervals contain the noise of choosing among the settings that were tried on all tuning seeds, not that "
-        "better ones were not tried; each batch size was tuned for itself, without smoothing."
+        "Intervals contain the noise of that choice, and that other settings might have been tried; each batch size "
+        "was tuned for itself, without smoothing."
     )
 
 

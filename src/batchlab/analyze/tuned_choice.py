@@ -9,6 +9,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy
+
 from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.tuning_box import TunedSetting, is_at_edge, settings_of
 from batchlab.analyze.wording import say_list
@@ -20,7 +22,8 @@ FINAL_SHARE = 1 / 3
 # A loss beyond this is that of a trial that diverged, whatever it says itself.
 HIGHEST_LOSS = 1e100
 
-Table = Mapping[TunedSetting, Mapping[int, TrialResult]]
+# Those of one setting, by tuning seed.
+Trials = Mapping[int, TrialResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,9 @@ def choose_setting(spec: StudySpec, arm: int, trials: Sequence[TrialResult]) -> 
         arm: a batch size of it.
         trials: the tuning trials of the arm.
     """
+    tried = by_setting(spec, trials)
     sound = {
-        setting: found
-        for setting, found in by_setting(spec, trials).items()
-        if all(math.isfinite(loss_of(one)) for one in found.values())
+        setting: found for setting, found in tried.items() if all(math.isfinite(loss_of(one)) for one in found.values())
     }
     if not sound:
         return None
@@ -72,7 +74,7 @@ def choose_setting(spec: StudySpec, arm: int, trials: Sequence[TrialResult]) -> 
     finals = {setting: found for setting, found in sound.items() if len(found) == most}
     means = {setting: statistics.fmean(loss_of(one) for one in found.values()) for setting, found in finals.items()}
     best = min(means, key=lambda setting: (means[setting], setting.learning_rate))
-    return TunedChoice(best, is_at_edge(spec, arm, best), _metric_variance(finals))
+    return TunedChoice(best, is_at_edge(spec, arm, best), _metric_variance(list(tried.values()), list(finals.values())))
 
 
 def by_setting(spec: StudySpec, trials: Iterable[TrialResult]) -> dict[TunedSetting, dict[int, TrialResult]]:
@@ -87,22 +89,26 @@ def by_setting(spec: StudySpec, trials: Iterable[TrialResult]) -> dict[TunedSett
 
 def loss_of(trial: TrialResult) -> float:
     """Return the validation loss of a trial, infinite where it diverged."""
-    sound = trial.status == "done" and abs(trial.valid_loss) < HIGHEST_LOSS
+    sound = trial.status == "done" and abs(trial.valid_loss) < HIGHEST_LOSS and math.isfinite(trial.valid_metric)
     return trial.valid_loss if sound else math.inf
 
 
-def _metric_variance(finals: Table) -> float:
-    """Return what choosing one of these adds to the variance of the mean metric; 0 where one seed cannot tell."""
-    rows = [found for found in finals.values() if all(math.isfinite(one.valid_metric) for one in found.values())]
-    seeds = set.intersection(*map(set, rows)) if len(rows) > 1 else set()
-    if len(seeds) < 2:
-        return 0.0
-    losses, metrics = (
-        fit_two_way({place: {seed: value(found[seed]) for seed in seeds} for place, found in enumerate(rows)})
-        for value in (loss_of, lambda one: one.valid_metric)
+def _metric_variance(tried: Sequence[Trials], finals: Sequence[Trials]) -> float:
+    """Return what choosing one of the settings that were tried adds to the variance of the mean metric.
+
+    Scores are mean losses with the effects of the tuning seeds taken out, as seen on the settings that have them all;
+    their scatter there is the noise of a trial. With one tuning seed there is none to be seen.
+    """
+    seeds = sorted(set.intersection(*map(set, finals)))
+    table = numpy.array([[loss_of(found[seed]) for seed in seeds] for found in finals])
+    effects = dict(zip(seeds, (table.mean(axis=0) - table.mean()).tolist(), strict=True))
+    fit = fit_two_way(dict(enumerate(table.tolist())))
+    sd = math.sqrt(fit.residual_variance) if fit.df else 0.0
+    return choice_variance(
+        [statistics.fmean(loss_of(one) - effects.get(seed, 0.0) for seed, one in found.items()) for found in tried],
+        [statistics.fmean(one.valid_metric for one in found.values()) for found in tried],
+        [sd / math.sqrt(len(found)) for found in tried],
     )
-    n = len(seeds)
-    return choice_variance(losses.means, metrics.means, losses.residual_variance / n, metrics.residual_variance / n)
 
 
 def tuning_words(spec: StudySpec) -> str:
