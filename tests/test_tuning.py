@@ -16,7 +16,7 @@ from cases import tiny_classifier
 def test_a_tiny_study_tunes_momentum_and_the_schedule_and_names_them_in_its_answer() -> None:
     executor = InProcessExecutor(tiny_classifier(), "object:tiny")
     info = executor.inspect()
-    options = StudyOptions([8, 32], seeds=3, epochs=1, tune=("momentum", "schedule"), tuning_trials=6)
+    options = StudyOptions([8, 32], seeds=3, epochs=2, tune=("momentum", "schedule"), tuning_trials=12)
     asked = resolve_spec(options, info)
     record = run_study(asked, info, name="s", store=MemoryStore(), executor=executor, progress=Quiet())
     findings = analyze_study(record)
@@ -28,6 +28,6 @@ def test_a_tiny_study_tunes_momentum_and_the_schedule_and_names_them_in_its_answ
     used = next(one for one in confirmed if one.batch_size == recommended.batch_size)
     assert dict(used.optimizer_settings)["momentum"] == settings["momentum"]
     assert used.schedule.kind == settings["schedule"]
-    assert (len(confirmed), len(record.trials)) == (6, 2 * (6 + 2) + 6)
+    assert (len(confirmed), len(record.trials)) == (6, 2 * (12 + 4) + 6)
     assert '"settings": [["momentum", ' in json.dumps(to_json(findings))
-    assert 'tune = ["momentum", "schedule"]\ntuning_trials = 6\nsampler = "quasi-random"\n' in spec_text(record)
+    assert 'tune = ["momentum", "schedule"]\ntuning_trials = 12\nsampler = "quasi-random"\n' in spec_text(record)
