@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from batchlab.analyze.study import analyze_study
 from batchlab.records import to_json
 from batchlab.studies.in_process import InProcessExecutor
@@ -13,7 +15,11 @@ from batchlab.studies.spec_file import spec_text
 from cases import tiny_classifier
 
 
-def test_a_tiny_study_tunes_momentum_and_the_schedule_and_names_them_in_its_answer() -> None:
+def test_a_tiny_study_tunes_momentum_and_the_schedule_and_names_them_in_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Seconds have no part in it.
+    monkeypatch.setattr(InProcessExecutor, "time_steps", lambda *_: ())
     executor = InProcessExecutor(tiny_classifier(), "object:tiny")
     info = executor.inspect()
     options = StudyOptions([8, 32], seeds=3, epochs=2, tune=("momentum", "schedule"), tuning_trials=12)
