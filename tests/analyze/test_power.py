@@ -46,7 +46,7 @@ def test_a_loss_has_no_points() -> None:
 
 def test_where_only_tuning_is_in_the_way_more_seeds_are_not_advised() -> None:
     said = power_sentence(Comparing(ERROR, 0.001, 8, shared_variance=0.01**2), 5, "earlier results")
-    assert said.endswith("; no number of seeds would tell 0.5, more tuning seeds might.")
+    assert said.endswith("; no number of seeds would tell 0.5, more tuning might.")
 
 
 def test_the_notice_before_the_run_foresees_what_the_notes_say_after_it() -> None:

@@ -3,7 +3,14 @@ from typing import Any
 
 import pytest
 
-from batchlab.analyze.tuning_box import TunedSetting, axes_of, is_at_edge, setting_at, settings_of, tuned_trial
+from batchlab.analyze.tuning_box import (
+    TunedSetting,
+    axes_of,
+    setting_at,
+    settings_of,
+    share_from_center,
+    tuned_trial,
+)
 from batchlab.records import Schedule
 from batchlab.studies.trials import trial_settings
 from simulated import INFO, spec
@@ -58,12 +65,12 @@ def test_a_higher_momentum_of_sgd_comes_with_a_lower_rate_and_one_of_adam_does_n
     assert effective("adam", 0.0, True) == effective("adam", 1.0, True) == 0.1
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.05, True), (0.15, False), (0.5, False), (0.85, False), (0.95, True)]
-)
-def test_the_outer_tenth_of_the_learning_rates_is_the_edge(share: float, expected: bool) -> None:
+def test_a_learning_rate_lies_between_minus_one_and_one_on_its_axis() -> None:
     question = spec(tune=("momentum",))
-    assert is_at_edge(question, 64, setting_at(question, 64, (share, 0.3))) is expected
+    shares = [
+        share_from_center(question, 64, setting_at(question, 64, (share, 0.3))) for share in (0.0, 0.25, 0.5, 1.0)
+    ]
+    assert shares == pytest.approx([-1, -0.5, 0, 1], abs=0.01)
 
 
 def test_a_trial_trains_with_what_was_tuned() -> None:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy
 import pytest
 
+from batchlab.analyze.learning_rates import chosen_learning_rates
 from batchlab.analyze.study import analyze_study
 from batchlab.records import Current, StudyRecord, TrialResult, TrialSettings
 from batchlab.studies.memory_store import MemoryStore
@@ -182,3 +183,32 @@ def test_equal_batch_sizes_whose_best_settings_lie_anywhere_are_not_told_apart()
         record = StudyRecord("", "", asked, INFO, tuple(results.values()), (), "", 0.0)
         claims += bool(analyze_study(record).answer.worse_batch_sizes)
     assert claims <= 4
+
+
+@pytest.mark.parametrize(
+    ("tuning_seeds", "said"),
+    [
+        (1, "not the noise of choosing among those that were: with one tuning seed nothing shows it."),
+        (2, "`--tuning-trials` and `--tuning-seeds` make both smaller."),
+    ],
+)
+def test_what_intervals_contain_of_the_tuning_is_noted(tuning_seeds: int, said: str) -> None:
+    assert any(said in note for note in analyze_study(run(tuning_seeds=tuning_seeds)).notes)
+
+
+def test_a_best_rate_at_the_edge_of_the_box_is_warned_of() -> None:
+    far = TunedWorld(rate=2.0**-6)
+    asked = question(tuning_trials=18)
+    _, results = follow(asked, far.result)
+    record = StudyRecord("", "", asked, INFO, tuple(results.values()), (), "", 0.0)
+    findings = analyze_study(record)
+    assert findings.answer.verdict == "edge-of-range"
+    warned = "The best learning rate stayed at the edge of the search at batch size 8, 32 and 128."
+    assert f"{warned} `--base-lr` moves the search." in findings.answer.warnings
+
+
+def test_a_best_rate_well_inside_the_box_is_not_at_its_edge() -> None:
+    for octaves in (-2, 0, 2):
+        _, results = follow(question(tuning_trials=18), TunedWorld(rate=2.0**octaves).result)
+        rates = chosen_learning_rates(question(tuning_trials=18), tuple(results.values()))
+        assert not any(rate.at_edge for rate in rates.values())

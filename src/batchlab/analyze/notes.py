@@ -77,8 +77,8 @@ def _tuning_noise(spec: StudySpec) -> str:
             "that were: with one tuning seed nothing shows it."
         )
     return (
-        "Intervals contain the noise of that choice, and that other settings might have been tried; each batch size "
-        "was tuned for itself, without smoothing."
+        "Intervals contain the noise of that choice, and that other settings might have been tried: `--tuning-trials` "
+        "and `--tuning-seeds` make both smaller. Each batch size was tuned for itself, without smoothing."
     )
 
 

@@ -73,7 +73,7 @@ def power_sentence(comparing: Comparing, n_seeds: int, judged_by: str) -> str:
         f"(power {100 * POWER:g}%), judged by {judged_by}"
     )
     if needed is None:
-        return f"{first}; no number of seeds would tell {_say(metric, wanted)}, more tuning seeds might."
+        return f"{first}; no number of seeds would tell {_say(metric, wanted)}, more tuning might."
     return f"{first}; {max(needed, n_seeds + 1):,} would tell {_say(metric, wanted)}."
 
 

@@ -120,7 +120,7 @@ def remedy_words(outcome: Outcome, margin: str) -> str:
     if outcome.n_seeds < FEWEST_SEEDS:
         return f"; with {FEWEST_SEEDS} seeds or more they can be compared"
     if outcome.seeds_needed is None:
-        return f" within {margin}; more tuning seeds would settle it, not more seeds"
+        return f" within {margin}; more tuning would settle it, not more seeds"
     return f"; about {outcome.seeds_needed} seeds would settle it within {margin}"
 
 

@@ -11,9 +11,8 @@ from typing import cast
 from batchlab.numerics.rules import TORCH_DEFAULTS
 from batchlab.records import Schedule, Setting, Settings, StudySpec, TrialSettings
 
-# The learning rate lies so many octaves to either side of its center; beyond `EDGE` of them it is at the edge.
+# The learning rate lies so many octaves to either side of its center.
 REACH_OCTAVES = 4.0
-EDGE = 0.8
 # Weight decay lies so many octaves to either side of the study's own, or of these where it has none.
 DECAY_OCTAVES = 5.0
 USUAL_DECAYS = {"adamw": 0.01}
@@ -79,10 +78,9 @@ def setting_at(spec: StudySpec, arm: int, point: Sequence[float]) -> TunedSettin
     return TunedSetting(_readable(_center(spec, arm, settings) * 2**octaves), settings)
 
 
-def is_at_edge(spec: StudySpec, arm: int, setting: TunedSetting) -> bool:
-    """Return whether the learning rate lies in the outer tenth of its axis, at either end."""
-    octaves = math.log2(setting.learning_rate / _center(spec, arm, setting.settings))
-    return abs(octaves) > EDGE * REACH_OCTAVES
+def share_from_center(spec: StudySpec, arm: int, setting: TunedSetting) -> float:
+    """Return where a learning rate lies on its axis, from -1 at its lowest over 0 in the middle to 1."""
+    return math.log2(setting.learning_rate / _center(spec, arm, setting.settings)) / REACH_OCTAVES
 
 
 def tuned_trial(trial: TrialSettings, settings: Settings) -> TrialSettings:
