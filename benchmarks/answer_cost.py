@@ -61,6 +61,7 @@ def study_of(case: TargetCase, seed: int) -> Found:
             case.workload,
             case.batch_sizes,
             target=case.target,
+            search="model",
             examples=case.examples,
             seed=seed,
             store=Path(folder) / "answer.db",

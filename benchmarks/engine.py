@@ -31,7 +31,7 @@ from batchlab.studies.opening import Where, opened_executor
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 from clocked import Clocked
 from engine_cases import CASES, EPOCHS, LEARNING_RATE, TITLES, Case, data_of, images, workload_of
 from engine_processes import CONTESTANTS, Contestant, Team, installed, teams

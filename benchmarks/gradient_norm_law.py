@@ -1,17 +1,18 @@
 """Does the norm of a mini-batch gradient follow E|g_B|² = |G|² + tr(Σ)/B on real data, early and late in training?
 
-A network with one hidden layer is trained on MNIST, read from $BATCHLAB_DATA/mnist, or else on the digits that come
-with scikit-learn. At each checkpoint |G|² and tr(Σ) of the training set are computed exactly, from every example's own
-gradient, and batches of each size are drawn with replacement, of the smaller sizes sixteen times as many: late in
-training few examples have most of the gradient, and 1,000 batches of 16 would leave an error of 9 %. "ratio" is the
-mean of |g_B|² over the law, with its standard error; "blocks" is the noise scale that `measure_noise` finds from fresh
-micro-batches, with its interval, "exact" the true one.
+A network with one hidden layer is trained on the digits that come with scikit-learn, and on MNIST where that is found
+in $BATCHLAB_DATA/mnist. At each checkpoint |G|² and tr(Σ) of the training set are computed exactly, from every
+example's own gradient, and batches of each size are drawn with replacement, of the smaller sizes sixteen times as
+many: late in training few examples have most of the gradient, and 1,000 batches of 16 would leave an error of 9 %.
+"ratio" is the mean of |g_B|² over the law, with its standard error; "blocks" is the noise scale that `measure_noise`
+finds from fresh micro-batches, with its interval, "exact" the true one.
 
     python benchmarks/gradient_norm_law.py [--draws N] [--write]
 """
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,19 @@ MEAN_LOSS = mean_loss_of(cross_entropy)
 AT_ONCE = 1000
 
 
-def data() -> tuple[str, nn.Module, Tensor, Tensor, float]:
-    """Return name, model, inputs, targets and learning rate."""
+def workloads() -> tuple[str, ...]:
+    """Return the names of those whose data are there."""
     folder = os.environ.get("BATCHLAB_DATA", "")
-    name = "mnist-mlp" if folder and (Path(folder) / "mnist").is_dir() else "digits-mlp"
+    return ("digits-mlp", "mnist-mlp") if folder and (Path(folder) / "mnist").is_dir() else ("digits-mlp",)
+
+
+def opened(name: str) -> tuple[nn.Module, Tensor, Tensor, float]:
+    """Return model, inputs, targets and learning rate."""
     workload = load_workload(name)
     inputs, targets = workload.splits(0).train
     torch.manual_seed(0)
     settings = workload.optimizer_settings or {}
-    return name, workload.make_model(), torch.as_tensor(inputs), torch.as_tensor(targets), float(settings["lr"])
+    return workload.make_model(), torch.as_tensor(inputs), torch.as_tensor(targets), float(settings["lr"])
 
 
 def train(model: nn.Module, inputs: Tensor, targets: Tensor, rate: float, epochs: int) -> None:
@@ -107,20 +112,25 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--write", action="store_true", help="write the evidence")
     asked = parser.parse_args()
-    name, model, inputs, targets, rate = data()
-    print(f"{name}, {len(inputs):,} examples, {asked.draws:,} draws of each size")
+    figures = [row for name in workloads() for row in checkpoints(name, asked.draws)]
+    if asked.write:
+        write_evidence("gradient-norm-law", {"batch_sizes": BATCH_SIZES, "draws": asked.draws}, figures)
+
+
+def checkpoints(name: str, draws: int) -> Iterator[dict[str, Any]]:
+    """Yield what holds of a workload at each checkpoint, printed as it comes."""
+    model, inputs, targets, rate = opened(name)
+    print(f"{name}, {len(inputs):,} examples, {draws:,} draws of each size")
     print(f"{'epochs':>6}" + "".join(f"{f'B = {size}':>15}" for size in BATCH_SIZES) + "   noise scale: exact, blocks")
-    figures, done = [], 0
+    done = 0
     for epochs in EPOCHS:
         train(model, inputs, targets, rate, epochs - done)
         done = epochs
-        row = measure(model, inputs, targets, epochs, asked.draws)
-        figures.append(row)
+        row = measure(model, inputs, targets, epochs, draws)
         cells = (f"{r:.3f} ± {e:.3f}" for r, e in zip(row["ratios"], row["standard_errors"], strict=True))
         found = " ".join(f"{row[key]:.4g}" for key in ("exact", "blocks", "low", "high") if row[key] is not None)
         print(f"{epochs:>6}" + "".join(f"{cell:>15}" for cell in cells) + f"   {found}", flush=True)
-    if asked.write:
-        write_evidence("gradient-norm-law", {"workload": name, "draws": asked.draws}, figures)
+        yield {"workload": name, **row}
 
 
 if __name__ == "__main__":

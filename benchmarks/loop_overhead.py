@@ -239,10 +239,8 @@ def main() -> None:
         augmented(0),
         augmented(2),
     ]
-    print(
-        f"{asked.pairs} pairs of {asked.steps} steps (slow cases: a share of them), batch size {BATCH}, one thread; "
-        "microseconds a step"
-    )
+    shares = "a share of them where steps are slow"
+    print(f"{asked.pairs} pairs of {asked.steps} steps ({shares}), batch size {BATCH}, one thread")
     print(f"{'microseconds a step':<52}{'script':>9}{'loop':>9}{'ratio':>8}   range")
     figures = []
     for case in cases:

@@ -17,7 +17,7 @@ from batchlab.workloads.transformer import CausalTransformer
 
 N_TRAIN, BATCH, MICRO = 4096, 64, 16
 N_TOKENS, LENGTH = 64, 32
-WARM_UP_RATE, LEARNING_RATE = 0.01, 1e-4
+WARM_UP_RATE = 0.01
 ACCUMULATION, PARTS, WORKERS = "accumulation", "one device", "two workers"
 MODES = (ACCUMULATION, PARTS, WORKERS)
 
@@ -179,7 +179,7 @@ class Loop:
     """A training loop and who watches it."""
 
     def __init__(self, case: Case, mode: str, watched_by: Callable[[nn.Module], Watcher], rank: int = 0) -> None:
-        """Train for the first steps, unwatched; from then on the model moves slowly."""
+        """Train for the first steps, unwatched; from then on the rate is 0, and the model stands still."""
         torch.manual_seed(0)
         self.case, self.mode = case, mode
         self.model: nn.Module = case.make()
@@ -189,7 +189,7 @@ class Loop:
         self.generator = torch.Generator().manual_seed(rank)
         self.watcher: Any = Unwatched(mode)
         self.run(case.warm_up_steps)
-        self.optimizer.param_groups[0]["lr"] = LEARNING_RATE
+        self.optimizer.param_groups[0]["lr"] = 0.0
         self.watcher = watched_by(self.model)
 
     def run(self, steps: int) -> float:

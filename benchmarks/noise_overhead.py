@@ -5,11 +5,10 @@ two; two processes with DistributedDataParallel and 64 examples each. Blocks of 
 default, with one that measures every step, and with traintools where that is installed, alternate, so that a slow spell
 of the machine meets all; one thread each. What is added is the median of the ratios of neighbors, with its range.
 
-The model was trained for some 100 steps and then moves slowly. After 1,000 steps there is the noise scale by the
-default with its interval and the factor from its lower to its upper end, and the factor that measuring each step gives:
-where that is large, the noise scale is so far above the batch size that 1,000 such steps do not say more. "true" is the
-noise scale of the whole data set at the end, from every example's own gradient. traintools prints a number; its range
-is that of the last 500 steps.
+The model was trained for some 100 steps; from then on every step is made in full but at a learning rate of 0, so that
+its noise scale is one number, which every example's own gradient tells: "true". After 1,000 steps there is the noise
+scale by the default with its interval and the factor from its lower to its upper end, and the factor that measuring
+each step gives. traintools prints a number; its range is that of the last 500 steps.
 
     python benchmarks/noise_overhead.py [--pairs N] [--steps N] [--case NAME] [--write]
 """

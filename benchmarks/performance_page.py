@@ -3,20 +3,16 @@
 python benchmarks/performance_page.py
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from batchlab.views.palette import batch_size_colors
 from engine_cases import TITLES
 from engine_processes import CONTESTANTS
+from evidence_page import DOCS, EVIDENCE, ROOT, Record, newest, section, table
 from svg_chart import Line, share_chart
 
-Record = dict[str, Any]
-ROOT = Path(__file__).parent.parent
-EVIDENCE, PAGE, CHART = ROOT / "evidence", ROOT / "docs" / "performance.md", ROOT / "docs" / "performance-roofline.svg"
-CALM_CORES = 0.2
+PAGE, CHART = DOCS / "performance.md", DOCS / "performance-roofline.svg"
 
 HEAD = """# How fast it is
 
@@ -64,12 +60,6 @@ The reference loop against the script that a user would write, whole runs in tur
 """
 
 
-def newest(name: str, folder: Path = EVIDENCE) -> Record | None:
-    """Return the last record of a benchmark, None where there is none."""
-    paths = sorted(path for path in folder.glob(f"*-{name}.json") if path.name[len("2026-01-01-") :] == f"{name}.json")
-    return json.loads(paths[-1].read_text(encoding="utf-8")) if paths else None
-
-
 def page(folder: Path = EVIDENCE) -> str:
     """Return the page."""
     sections: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
@@ -78,7 +68,7 @@ def page(folder: Path = EVIDENCE) -> str:
         ("Share of the processor's limit", "roofline", roofline),
         ("As studies grow", "scaling", scaling),
     )
-    return HEAD + "".join(_section(title, name, newest(name, folder), write) for title, name, write in sections)
+    return HEAD + "".join(section(title, name, newest(name, folder), write) for title, name, write in sections)
 
 
 def chart(folder: Path = EVIDENCE) -> str | None:
@@ -120,7 +110,7 @@ def _engine_table(title: str, rows: list[Record], column: str) -> str:
         cells = [row["peers"].get(one.name) for row in rows]
         if any(cells):
             body.append([one.title, *("" if peer is None else _ratio(peer[f"{column}_ratio"]) for peer in cells)])
-    return _table(heads, body)
+    return table(heads, body)
 
 
 def loop_overhead(record: Record) -> str:
@@ -135,7 +125,7 @@ def loop_overhead(record: Record) -> str:
         for row in record["figures"]
     ]
     heads = ["", "script, µs a step", "loop, µs a step", "loop over script, median and range"]
-    return LOOP.format(**record["settings"]) + "\n" + _table(heads, body)
+    return LOOP.format(**record["settings"]) + "\n" + table(heads, body)
 
 
 def roofline(record: Record) -> str:
@@ -147,7 +137,7 @@ def roofline(record: Record) -> str:
         body = [[network, *(_share(steps.get((network, size))) for size in sizes)] for network in networks]
         limit = found["limit_flops_per_s"] / 1e9
         text += f"\n**{_threads(found['threads'])}: the limit is {limit:,.0f} GFLOP/s**\n\n"
-        text += _table(["batch size", *map(str, sizes)], body)
+        text += table(["batch size", *map(str, sizes)], body)
     return text
 
 
@@ -161,7 +151,7 @@ def scaling(record: Record) -> str:
         for row in figures["growth"]
     ]
     text = GROWTH.format(**record["settings"]) + "\n"
-    text += _table(["", "steps/s", "driver, MiB", "worker, MiB", "together, MiB"], rows)
+    text += table(["", "steps/s", "driver, MiB", "worker, MiB", "together, MiB"], rows)
     text += (
         f"\nFrom the command to its first trial: {start['median']:.1f} s ({start['low']:.1f} to {start['high']:.1f})."
     )
@@ -179,20 +169,7 @@ def scaling(record: Record) -> str:
         for row in figures["driver"]
     ]
     heads = ["trials", "driver, s", "with the store, s", "ms a trial", "share of real trials", "file, MiB"]
-    return text + DRIVER.format(**idle) + "\n" + _table(heads, rows)
-
-
-def _section(title: str, name: str, record: Record | None, write: Callable[[Record], str]) -> str:
-    if record is None:
-        return f"\n## {title}\n\nNot measured yet: `python benchmarks/{name.replace('-', '_')}.py --write` does it.\n"
-    machine, versions = record["machine"], record["versions"]
-    where = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"
-    told = f"\n*Measured {record['date'][:10]} on {where}, Python {versions['python']}, torch {versions['torch']}, "
-    told += f"at commit {record['commit']}.*\n"
-    busy = record["settings"].get("busy_cores_before", 0.0)
-    if busy > CALM_CORES:
-        told += f"\nOthers used {busy:.1f} cores when this began: figures with several threads say little.\n"
-    return f"\n## {title}\n{told}{write(record)}"
+    return text + DRIVER.format(**idle) + "\n" + table(heads, rows)
 
 
 def _threads(count: int) -> str:
@@ -205,12 +182,6 @@ def _ratio(spread: dict[str, float]) -> str:
 
 def _share(step: Record | None) -> str:
     return "" if step is None else f"{step['share']:.1%}"
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table whose columns but the first are numbers."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def main() -> None:

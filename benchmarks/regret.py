@@ -1,6 +1,7 @@
 """What does a probe's advice regret, and what do rules of thumb, against the best of an exhaustive table?
 
-    probe          `batchlab.probe` for each objective, a few times with other seeds
+    probe          `batchlab.probe` for each objective with the table's target, a few times with other seeds
+    no target      the same once, told only how long a training may be: judged here by a target it did not know
     largest        the largest batch that fits: what the finders of Lightning, Accelerate and the HF Trainer come to;
                    here all of the data, which memory holds on any machine
     fastest        most examples a second: doubled from 2 until they fall, up to a fifth of the data, as Ludwig does
@@ -37,7 +38,7 @@ from target_table import OBJECTIVES, Cell, ExhaustiveTable, complete_tables
 SHORT = ("digits-mlp", "quadratic")
 REPETITIONS = 3
 OWN, ADVISED = "own", "probe's"
-PROBE = "probe"
+PROBE, NO_TARGET = "probe", "no target"
 AIM = "aim of the probe: regret 1.10 at the median and 1.30 at worst, .02 of the cost"
 
 
@@ -74,9 +75,9 @@ class Advice:
         return float(f"{numpy.exp(numpy.interp(numpy.log(batch_size), numpy.log(sizes), rates)):.4g}")
 
 
-def advice_of(case: TargetCase, objective: str, seed: int) -> Advice:
-    """Return what a probe says, asked through the public interface for a training of the full budget."""
-    found = batchlab.probe(case.workload, objective, examples=case.examples, seed=seed)
+def advice_of(case: TargetCase, objective: str, seed: int, target: float | None) -> Advice:
+    """Return what a probe says, asked through the public interface for a training of at most the full budget."""
+    found = batchlab.probe(case.workload, objective, examples=case.examples, target=target, seed=seed)
     use = found.recommendation
     return Advice(
         cell=(use.batch_size, use.learning_rate),
@@ -113,9 +114,10 @@ def judged_advice(table: ExhaustiveTable, repetitions: int, runner: Runner) -> l
     """Return what probes and rules of thumb regret on one table."""
     case, rows = table.case, []
     for objective in OBJECTIVES:
-        advices = [advice_of(case, objective, seed) for seed in range(1, repetitions + 1)]
-        for one in advices:
-            rows.append(Row(case.workload, objective, PROBE, ADVISED, one.cell, one.spent / table.spent, None))
+        advices = [advice_of(case, objective, seed, case.target) for seed in range(1, repetitions + 1)]
+        blind = advice_of(case, objective, 1, None)
+        for rule, one in [*((PROBE, one) for one in advices), (NO_TARGET, blind)]:
+            rows.append(Row(case.workload, objective, rule, ADVISED, one.cell, one.spent / table.spent, None))
         rows += rules_of_thumb(table, objective, advices[0])
     fresh = fresh_runs(table, [row.cell for row in rows if row.cell is not None], runner)
     return [replace(row, regret=row.cell and judged(table, row.objective, row.cell, fresh)) for row in rows]

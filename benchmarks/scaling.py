@@ -31,7 +31,8 @@ from batchlab.studies.opening import Where, opened_executor
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.spec import StudyOptions, resolve_spec
-from batchlab.studies.store import Store, open_store
+from batchlab.studies.store import Store
+from batchlab.studies.store_opening import open_store
 from clocked import Clocked
 from evidence import write_evidence
 from instant import Instant

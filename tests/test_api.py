@@ -7,7 +7,7 @@ import pytest
 import batchlab
 import simulated
 from batchlab.errors import DataMissing, UsageError
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 from simulated import INFO, InstantExecutor, World
 
 

@@ -23,8 +23,9 @@ from batchlab.studies.progress import Progress, Quiet
 from batchlab.studies.run import run_study
 from batchlab.studies.running import Limits
 from batchlab.studies.spec import mistakes_without_workload, resolve_spec
-from batchlab.studies.store import Store, known_study, open_store
+from batchlab.studies.store import Store, known_study
 from batchlab.studies.store_addresses import DEFAULT_STORE
+from batchlab.studies.store_opening import open_store
 from batchlab.studies.trial_costs import known_costs, timed_costs
 
 if TYPE_CHECKING:

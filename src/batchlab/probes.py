@@ -76,11 +76,11 @@ def probe(
 
     Args:
         workload: a built-in name, `file.py:attribute`, `package.module:attribute`, or a `Workload`.
-        objective: time (the shortest training) or examples (the least computation).
+        objective: time (the shortest training), examples (the least computation) or energy, where it can be counted.
         current: today's setting, "64@1e-3" or (64, 1e-3): what it loses is said.
         progress: told in words how it gets on.
-        options: one of `epochs`, `examples`, `steps`, the length of the training to come; `seed`, `device`,
-            `data_dir`, `max_minutes`, `price_per_hour`.
+        options: one of `epochs`, `examples`, `steps`, the length of the training to come; `target`, the validation
+            metric that it is to reach; `seed`, `device`, `data_dir`, `max_minutes`, `price_per_hour`.
 
     Raises:
         UsageError: an option is wrong; nothing was run.

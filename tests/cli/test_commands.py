@@ -21,7 +21,7 @@ from batchlab.errors import StudyNotFound
 from batchlab.records import to_json
 from batchlab.studies.asking import option_names
 from batchlab.studies.spec_file import spec_text
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 
 FINDINGS = findings_cases.tied()
 RECORD = findings_cases.record_of(FINDINGS)

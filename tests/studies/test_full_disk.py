@@ -13,7 +13,8 @@ from batchlab.records import StudyRecord
 from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import Store, open_store
+from batchlab.studies.store import Store
+from batchlab.studies.store_opening import open_store
 from batchlab.studies.trials import trial_id
 from simulated import INFO, InstantExecutor, World, spec
 

@@ -291,7 +291,7 @@ def test_a_factory_of_something_else_is_named(tmp_path: Path) -> None:
 
 def test_a_study_from_another_machine_runs_no_file_unasked(tmp_path: Path) -> None:
     study, _ = studied(tmp_path, seeds=1)
-    store = batchlab.studies.store.open_store(str(tmp_path / "s.db"), create=False)  # type: ignore[attr-defined]
+    store = batchlab.studies.store_opening.open_store(str(tmp_path / "s.db"), create=False)  # type: ignore[attr-defined]
     record = store.study(store.find("latest"))
     elsewhere = dataclasses.replace(record.info, inspected_on="elsewhere")
     store.save_study(record.id, record.name, record.spec, elsewhere)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from batchlab.studies.mounts import network_file_system, read_mounts
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw,relatime 0 0

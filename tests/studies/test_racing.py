@@ -1,9 +1,10 @@
+import functools
 import math
 
 import pytest
 
 from batchlab.analyze.setting_choice import StepCost
-from batchlab.studies.racing import Race, RacePlan, compare_runs, run_to_the_end
+from batchlab.studies.racing import Race, RacePlan, arrival, compare_runs, run_to_the_end
 from batchlab.studies.rate_bracket import bracket_rate, climb
 
 CRITICAL, BEST_RATE = 300.0, 0.1
@@ -18,10 +19,10 @@ def examples_factor(batch_size, learning_rate):
 
 
 class Analytic:
-    """A run whose loss falls as a power of the examples over those its setting needs."""
+    """A run whose loss falls as a power of the examples over those its setting needs, up to its target."""
 
-    def __init__(self, batch_size, learning_rate):
-        self.batch_size, self.learning_rate, self.examples = batch_size, learning_rate, 0
+    def __init__(self, batch_size, learning_rate, target=0.0):
+        self.batch_size, self.learning_rate, self.examples, self.target = batch_size, learning_rate, 0, target
         self.places, self.losses = [], []
 
     @property
@@ -29,7 +30,7 @@ class Analytic:
         return self.places, self.losses
 
     def train_to(self, examples):
-        while self.examples < examples:
+        while self.examples < examples and (not self.losses or self.losses[-1] > self.target):
             self.examples += self.batch_size * max(1, self.examples // 12 // self.batch_size)
             self.places.append(self.examples)
             diverged = self.learning_rate > 3
@@ -39,10 +40,10 @@ class Analytic:
                 return
 
 
-def raced(overhead_s, per_example_s, seed=0):
+def raced(overhead_s, per_example_s, seed=0, target=None):
     costs = {2**power: StepCost(overhead_s + per_example_s * 2**power) for power in range(2, 11)}
-    plan = RacePlan(costs, 32_000, 80_000, 32, 0.02, 1.0, math.log(128), 1.7, 1.0, seed)
-    race = Race(Analytic, plan)
+    plan = RacePlan(costs, 32_000, 80_000, 32, 0.02, 1.0, math.log(128), 1.7, 1.0, seed, target)
+    race = Race(functools.partial(Analytic, target=target or 0.0), plan)
     bracket_rate(race)
     climb(race)
     found = run_to_the_end(race)
@@ -57,6 +58,20 @@ def test_the_advice_of_a_race_is_near_the_best_there_is():
     }
     assert examples_factor(size, rate) / size * costs[size].value <= 1.2 * min(times.values())
     assert race.room >= 0
+
+
+def test_a_race_to_a_target_ends_there_and_costs_less():
+    # A loss of 1/5 is reached after 2,000 times what the setting needs, a sixteenth of the horizon.
+    race, size, rate, costs = raced(1e-3, 1e-5, target=0.2)
+    times = {
+        one: examples_factor(one, BEST_RATE * (1 + CRITICAL / 32) / (1 + CRITICAL / one)) / one * cost.value
+        for one, cost in costs.items()
+    }
+    assert examples_factor(size, rate) / size * costs[size].value <= 1.2 * min(times.values())
+    arrived = [arrival(racer, 0.2) for racer in race.racers]
+    assert sum(map(math.isfinite, arrived)) >= 2
+    assert race.depth_at(min(arrived)) == 0
+    assert race.room > 40_000
 
 
 def test_a_diverged_run_bounds_and_the_deepest_run_is_compared_with_nothing():

@@ -24,7 +24,7 @@ from batchlab.records import (
     WorkloadInfo,
     to_json,
 )
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 
 SPEC = StudySpec("digits-mlp", (8,), Budget("steps", 10.0), "fixed", 0.1, 8, "sgd", ())
 INFO = WorkloadInfo(
@@ -40,7 +40,7 @@ RESULT = TrialResult(SETTINGS, "done", CURVE, 80, 10, 0.4, 0.1, 0.9, 0.3, 0.1, N
 WRITER = """
 import json, sys
 from batchlab.records import TrialResult, from_json
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 path, worker, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 result = from_json(TrialResult, json.load(sys.stdin))
 store = open_store(path)
@@ -132,7 +132,7 @@ def test_a_kill_in_the_middle_of_writing_loses_nothing_acknowledged(store, path)
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 def test_a_study_whose_driver_was_killed_can_be_claimed_at_once(store, path):
     script = (
-        "import sys, time\nfrom batchlab.studies.store import open_store\n"
+        "import sys, time\nfrom batchlab.studies.store_opening import open_store\n"
         "with open_store(sys.argv[1]).claim('one'): print('at work', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)

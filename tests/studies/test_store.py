@@ -21,7 +21,7 @@ from batchlab.records import (
     to_json,
 )
 from batchlab.studies.memory_store import MemoryStore
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 
 SPEC = StudySpec(
     workload="digits-mlp",

@@ -1,8 +1,8 @@
 import pytest
 
 from batchlab.errors import StoreError
-from batchlab.studies.store import open_store
 from batchlab.studies.store_addresses import kind_of, shown, store_path
+from batchlab.studies.store_opening import open_store
 
 
 @pytest.mark.parametrize("text", ["a/b.db", "sqlite:///a/b.db"])

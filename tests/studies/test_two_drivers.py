@@ -12,7 +12,7 @@ from batchlab.studies.memory_store import MemoryStore
 from batchlab.studies.plan import trial_id
 from batchlab.studies.progress import Quiet
 from batchlab.studies.run import run_study
-from batchlab.studies.store import open_store
+from batchlab.studies.store_opening import open_store
 from simulated import INFO, InstantExecutor, World, spec
 
 WORLD = World({8: 0.03, 16: 0.02, 32: 0.02, 64: 0.025, 128: 0.05})

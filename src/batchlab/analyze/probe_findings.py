@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 TIE_MARGIN = 0.05
-OBJECTIVES = ("time", "examples")
+OBJECTIVES = ("time", "examples", "energy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """Steps and seconds to the validation loss that `basis` names."""
+    """Steps and seconds to what `basis` names, a validation loss or the target; joules where they were counted."""
 
     steps: int
     seconds: float
     basis: str
+    joules: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,11 @@ class CriticalBatchSize:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
-    """One batch size: what a step takes, and what the way to the target is expected to cost over the best one."""
+    """One batch size: what a step takes, and what the way to the target is expected to cost over the best one.
+
+    A step has `gradient_accumulation_steps` passes of `micro_batch_size` examples. `input_share` is the share of it
+    that goes by waiting for data, None where they are in memory.
+    """
 
     batch_size: int
     step_time_s: float
@@ -85,6 +90,26 @@ class ProbeRow:
     relative_cost: float
     relative_cost_low: float
     relative_cost_high: float
+    micro_batch_size: int
+    gradient_accumulation_steps: int
+    input_share: float | None = None
+    joules: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FittedStepTime:
+    """A step takes max(t0, a + b B) seconds by the fit, which costs nothing up to batch size `knee`.
+
+    `knee` is 0 where examples always cost time, None where they never do. `largest_residual` is the share by which the
+    fit is off the table at worst; expected times are those of the table.
+    """
+
+    t0: float
+    a: float
+    b: float
+    knee: float | None
+    largest_residual: float
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +153,8 @@ class ProbeFindings:
     price: float | None
     seconds: float
     examples: int
+    target: float | None = None
+    step_time: FittedStepTime | None = None
     format: str = "batchlab.probe/1"
 
 

@@ -10,8 +10,8 @@ import batchlab
 from batchlab.cli.output import place_of
 from batchlab.errors import BatchlabError, StoreError, UsageError
 from batchlab.studies.executors import available_cores
-from batchlab.studies.store import open_store
 from batchlab.studies.store_addresses import kind_of, store_path
+from batchlab.studies.store_opening import open_store
 from batchlab.workloads import builtin_names
 
 NEEDED = (

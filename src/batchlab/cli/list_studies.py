@@ -7,7 +7,8 @@ from contextlib import closing
 from batchlab.cli.options import add_json, add_store
 from batchlab.cli.output import console, place_of, print_json
 from batchlab.studies.driver import Driver
-from batchlab.studies.store import SHORT_ID, StudySummary, open_store
+from batchlab.studies.store import SHORT_ID, StudySummary
+from batchlab.studies.store_opening import open_store
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -7,15 +7,26 @@ import batchlab
 from batchlab.cli import options
 from batchlab.cli.output import console, print_json
 
-KEYWORDS = (*options.BUDGETS, "objective", "current", "seed", "device", "data_dir", "max_minutes", "price_per_hour")
+KEYWORDS = (
+    *options.BUDGETS,
+    "objective",
+    "current",
+    "target",
+    "seed",
+    "device",
+    "data_dir",
+    "max_minutes",
+    "price_per_hour",
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a probe."""
     number, add = options.number, parser.add_argument
     add("workload", metavar="WORKLOAD", help="a built-in name (see doctor), file.py:attribute or module:attribute")
-    add("--objective", metavar="NAME", help="time (the default: the shortest training) or examples (least computation)")
+    add("--objective", metavar="NAME", help="time (the default), examples (least computation) or energy")
     add("--current", type=options.parse_current, metavar="B@LR", help="today's setting, 64@1e-3: what it loses is said")
+    add("--target", type=number("--target"), metavar="M", help="a validation metric to reach, 0.05 for an error of 5%%")
     add("--epochs", type=number("--epochs"), metavar="N", help="the training to come: passes over the training data")
     add("--examples", type=number("--examples"), metavar="N", help="... or training examples")
     add("--steps", type=number("--steps"), metavar="N", help="... or optimizer steps")

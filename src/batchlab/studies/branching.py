@@ -28,8 +28,8 @@ class Branching(Protocol):
         """Return a run that goes on from here with another setting, in the order of data of the replica."""
         ...
 
-    def loss_now(self) -> float:
-        """Return the validation loss where it stands."""
+    def level_now(self) -> float:
+        """Return the validation loss, or what else it is judged by, where it stands."""
         ...
 
 
@@ -51,7 +51,7 @@ def run_branches(trunk: Branching, learning_rates: Mapping[int, float], window: 
         learning_rates: {batch size: rate}; the smallest size is that of the trunk.
         window: examples each branch trains on.
     """
-    start = trunk.loss_now()
+    start = trunk.level_now()
     ends: dict[int, list[float]] = {size: [] for size in learning_rates}
     for replica in range(SEEDS):
         for size, rate in learning_rates.items():

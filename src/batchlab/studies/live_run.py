@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,19 +32,44 @@ EVALUATION_GROWTH = 1 / 12
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What runs are made of: a workload, its data on the device, and the losses they are judged by."""
+    """What runs are made of: a workload, its data on the device, and what they are judged by.
+
+    That is the validation loss; with a target the metric, in which the target is. `is_over` is asked now and then
+    whether the time is up.
+    """
 
     workload: Workload
     splits: Splits
     validation: Evaluation
     seed: int
+    target: float | None = None
+    is_over: Callable[[], bool] = lambda: False
+
+    @property
+    def target_level(self) -> float | None:
+        """Return the level at which a run has reached the target."""
+        return None if self.target is None else self._sign * self.target
+
+    def level(self, loss: float, metric: float) -> float:
+        """Return what a run is judged by, the lower the better; not finite where it diverged."""
+        return loss if self.target is None or not math.isfinite(loss) else self._sign * metric
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self.workload.metric.higher_is_better else 1.0
 
 
-def open_subject(workload: Workload, seed: int, device: str) -> Subject:
+def open_subject(
+    workload: Workload,
+    seed: int,
+    device: str,
+    target: float | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Subject:
     """Draw the data of a seed and open its validation examples; test data are not among them."""
     drawn = workload.splits(derive_seed(seed, "data", 0))
     splits = Splits(on_device(drawn.train, device), on_device(drawn.valid, device), None)
-    return Subject(workload, splits, Evaluation(workload, _some_of(splits.valid, seed), device), seed)
+    return Subject(workload, splits, Evaluation(workload, _some_of(splits.valid, seed), device), seed, target, is_over)
 
 
 @dataclass
@@ -52,12 +77,14 @@ class LiveRun:
     """A run under way; random numbers of a stretch follow from the run's seed and the step it begins with.
 
     `losses` are (loss, metric) on validation examples at `positions`, in examples since the run began or branched off.
+    A run ends at the level `stop_at`.
     """
 
     subject: Subject
     settings: TrialSettings
     stepper: Stepper
     order_seed: int
+    stop_at: float | None = None
     steps: int = 0
     positions: list[int] = field(default_factory=list)
     losses: list[tuple[float, float]] = field(default_factory=list)
@@ -84,18 +111,25 @@ class LiveRun:
 
     @property
     def curve(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Return the examples at each evaluation and the validation losses there."""
-        return self.positions, [loss for loss, _ in self.losses]
+        """Return the examples at each evaluation and the levels there: validation losses, or see `Subject`."""
+        return self.positions, [self.subject.level(*pair) for pair in self.losses]
 
     @property
     def is_alive(self) -> bool:
         """Return whether the last loss is finite."""
         return not self.losses or math.isfinite(self.losses[-1][0])
 
+    @property
+    def is_at_its_end(self) -> bool:
+        """Return whether it diverged, or came to where it stops."""
+        if not self.is_alive:
+            return True
+        return self.stop_at is not None and bool(self.losses) and self.subject.level(*self.losses[-1]) <= self.stop_at
+
     def train_to(self, examples: int) -> None:
-        """Go on up to so many examples, or until the loss is not finite."""
+        """Go on up to so many examples, or until the run is at its end or the time is up."""
         n_new = round(examples / self.batch_size) - self.steps
-        if n_new < 1 or not self.is_alive:
+        if n_new < 1 or self.is_at_its_end:
             return
         seed_everything(derive_seed(self.order_seed, "stretch", self.steps))
         ends = self.steps + n_new
@@ -113,15 +147,18 @@ class LiveRun:
             self.steps += 1
             if self.steps == ends or self._is_due():
                 self._evaluate(finite=math.isfinite(float(loss_sum)))
-                if not self.is_alive:
+                if self.is_at_its_end or self.subject.is_over():
                     return
 
-    def loss_now(self) -> float:
-        """Return the validation loss where it stands."""
-        return self.subject.validation(self.model)[0]
+    def level_now(self) -> float:
+        """Return the level where it stands."""
+        return self.subject.level(*self.subject.validation(self.model))
 
     def branch(self, batch_size: int, learning_rate: float, replica: int) -> "LiveRun":
-        """Return a run that goes on from here with another batch size and rate; branches of a replica see one order."""
+        """Return a run that goes on from here with another batch size and rate; branches of a replica see one order.
+
+        It does not stop at a target.
+        """
         settings = _changed(self.settings, batch_size, learning_rate)
         # Settings that the optimizer holds, moments and all, come along; only the rate is another.
         model = copy.deepcopy(self.model)
@@ -156,7 +193,8 @@ def start_run(subject: Subject, settings: TrialSettings) -> LiveRun:
     seed_everything(derive_seed(seed, "weights", settings.seed))
     model = subject.workload.make_model().to(settings.device)
     order_seed = derive_seed(seed, "order", settings.seed, settings.replica)
-    return LiveRun(subject, settings, make_stepper(subject.workload, model, settings), order_seed)
+    stepper = make_stepper(subject.workload, model, settings)
+    return LiveRun(subject, settings, stepper, order_seed, subject.target_level)
 
 
 def _changed(settings: TrialSettings, batch_size: int, learning_rate: float) -> TrialSettings:

@@ -21,12 +21,14 @@ LINEAR, SQUARE_ROOT = 1.0, 0.5
 class ProbeOptions:
     """A probe as it was asked for; None means the workload's own default.
 
-    `budget` is the length of the run that is to come; `price_per_hour` is of the machine.
+    `budget` is the length of the run that is to come. `target` is a validation metric that it is to reach, in its own
+    unit; without one settings are judged by how far they come. `price_per_hour` is of the machine.
     """
 
     objective: str = "time"
     current: Any = None
     budget: Budget | None = None
+    target: Any = None
     seed: int = 0
     device: str = "cpu"
     data_dir: str | None = None

@@ -2,25 +2,28 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from batchlab.analyze.probe_findings import ProbeFindings, ProbeNoise
-from batchlab.analyze.setting_choice import StepCost
+from batchlab.analyze.wording import say_seconds
 from batchlab.errors import BatchlabError, WorkloadError
 from batchlab.measure.noise import NoiseMeasurement, measure_noise
 from batchlab.measure.random_states import kept_randomness
 from batchlab.numerics.progress_model import Comparison, NoiseHint
-from batchlab.records import Budget, Current, StepTime, TrialSettings
+from batchlab.records import Budget, Current, StepTime
 from batchlab.studies.branching import Branches, run_branches
 from batchlab.studies.live_run import LiveRun, Subject, open_subject, start_run
-from batchlab.studies.pilot import pilot_settings
-from batchlab.studies.probe_advice import Evidence, findings_of
+from batchlab.studies.option_values import read_target
+from batchlab.studies.probe_advice import findings_of
+from batchlab.studies.probe_costs import SizeCost, check_energy, size_costs, step_settings
+from batchlab.studies.probe_evidence import Evidence
 from batchlab.studies.probe_memory import probe_memory
 from batchlab.studies.probe_options import (
     ALLOWANCE,
+    FEWEST_STEPS,
     ProbeOptions,
     base_size,
     checked_current,
@@ -28,15 +31,13 @@ from batchlab.studies.probe_options import (
     sizes_to_consider,
 )
 from batchlab.studies.racing import Race, RacePlan, run_to_the_end
-from batchlab.studies.rate_bracket import bracket_rate, climb
+from batchlab.studies.rate_bracket import bracket_rate, climb, try_setting
 from batchlab.train.budgets import steps_in_budget
 from batchlab.train.devices import check_device
 from batchlab.train.forward import forward_of
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.reading import read_batch
 from batchlab.train.seeding import derive_seed
-from batchlab.train.threads import thread_counts
-from batchlab.train.timing import time_steps
 from batchlab.workload import Workload
 from batchlab.workloads.datasets import examples_in
 
@@ -45,7 +46,6 @@ Tell = Callable[[str], None]
 LOG_CRITICAL, LOG_CRITICAL_SD = math.log(128), 1.7
 # How far a noise scale may be off the critical batch size: a factor 4, one standard deviation.
 HINT_SD = 1.4
-BLOCK_S = 0.05
 NOT_MEASURED = ProbeNoise(None, None, None, ("not_measured",), 0)
 MICRO_BATCH, MICRO_BATCHES = 8, 8
 # Gradients for the noise scale may cost this share of the horizon, branches that; the trunk is this long.
@@ -66,10 +66,20 @@ class _Probe:
     branches: Branches | None = None
     measured_examples: int = 0
 
+    @property
+    def seconds_left(self) -> float:
+        """Return the seconds until the time is up."""
+        minutes = self.options.max_minutes
+        return math.inf if minutes is None else 60 * minutes - (time.perf_counter() - self.started)
+
     def is_over(self) -> bool:
         """Return whether the time is up."""
-        minutes = self.options.max_minutes
-        return minutes is not None and time.perf_counter() - self.started > 60 * minutes
+        return self.seconds_left <= 0
+
+    def reach(self, horizon: int, step: StepTime) -> int:
+        """Return the examples of the longest run, `horizon` or what the time that is left suffices for."""
+        in_time = self.seconds_left / ALLOWANCE / step.median_s * step.batch_size
+        return int(min(horizon, max(FEWEST_STEPS * step.batch_size, in_time)))
 
 
 def probe_workload(workload: Workload, reference: str, options: ProbeOptions, tell: Tell = print) -> ProbeFindings:
@@ -104,23 +114,23 @@ def _probe(probe: _Probe) -> ProbeFindings:
     workload, options = probe.workload, probe.options
     info = inspect_workload(workload, probe.reference, options.device)
     current = checked_current(options, info.n_train)
+    target = read_target(options.target, info.metric)
+    if options.objective == "energy":
+        check_energy(options.device)
     budget = options.budget or Budget("epochs", workload.default_epochs)
     base = workload.default_batch_size
     horizon = steps_in_budget(budget, base, info.n_train, "carry") * base
     sizes = sizes_to_consider(info.n_train, horizon)
     probe.tell("looking for the largest batch that fits")
     memory, peaks = probe_memory(workload, probe.reference, options, max(sizes), info.n_train)
-    fitting = tuple(size for size in sizes if memory.value is None or size <= memory.value) or (1,)
-    timed = tuple(sorted({*fitting, *([current.batch_size] if current else [])}))
+    timed = tuple(sorted({*sizes, *([current.batch_size] if current else [])}))
     probe.tell(f"timing steps at batch sizes {timed[0]} to {timed[-1]}")
     rate = float((workload.optimizer_settings or {})["lr"])
-    speeds = time_steps(
-        workload,
-        [_settings(probe, size, rate) for size in timed],
-        threads=thread_counts(torch.get_num_threads()),
-        block_s=BLOCK_S,
-    )
-    race = _race(probe, speeds, fitting, horizon, current)
+    settings = [
+        step_settings(workload, size, rate, memory.value, seed=options.seed, device=options.device) for size in timed
+    ]
+    costs, flags = size_costs(workload, settings, with_energy=options.objective == "energy")
+    race = _race(probe, costs, sizes, horizon, current, target, memory.value)
     return findings_of(
         Evidence(
             workload=workload,
@@ -128,12 +138,14 @@ def _probe(probe: _Probe) -> ProbeFindings:
             info=info,
             race=race,
             outlook=run_to_the_end(race),
-            step_times={one.batch_size: one for one in speeds},
+            costs=costs,
+            timing_flags=flags,
             memory=memory,
             peaks=peaks,
             noise=probe.noise,
             branches=probe.branches,
             current=current,
+            horizon=horizon,
             examples=probe.measured_examples,
             seconds=time.perf_counter() - probe.started,
             timed_out=probe.is_over(),
@@ -142,29 +154,44 @@ def _probe(probe: _Probe) -> ProbeFindings:
 
 
 def _race(
-    probe: _Probe, speeds: tuple[StepTime, ...], sizes: tuple[int, ...], horizon: int, current: Current | None
+    probe: _Probe,
+    costs: Mapping[int, SizeCost],
+    sizes: Sequence[int],
+    horizon: int,
+    current: Current | None,
+    target: float | None,
+    most: int | None,
 ) -> Race:
     """Return the race with its search, noise scale, branches and the runs of larger batches made."""
     workload, options = probe.workload, probe.options
-    subject = open_subject(workload, options.seed, options.device)
+    subject = open_subject(workload, options.seed, options.device, target, probe.is_over)
     exponent = rule_exponent(workload.optimizer_name)
-    seconds = {one.batch_size: one.median_s for one in speeds if one.batch_size in sizes}
-    base = base_size(seconds, horizon, LOG_CRITICAL, LOG_CRITICAL_SD)
+    base = base_size({size: costs[size].time.median_s for size in sizes}, horizon, LOG_CRITICAL, LOG_CRITICAL_SD)
     known = current or Current(workload.default_batch_size, float((workload.optimizer_settings or {})["lr"]))
-    first = _start(probe, subject, base, known.learning_rate)
+
+    def start(size: int, rate: float) -> LiveRun:
+        settings = step_settings(workload, size, rate, most, seed=options.seed, device=options.device)
+        return start_run(subject, settings)
+
+    reach = probe.reach(horizon, costs[base].time)
+    probe.tell(
+        f"runs of up to {reach:,} examples, {say_seconds(reach / base * costs[base].time.median_s)} each at batch size "
+        f"{base}; together {ALLOWANCE:g} times that, and evaluations"
+    )
     plan = RacePlan(
-        costs=_costs(speeds, sizes, options.objective),
-        horizon=horizon,
-        allowance=round(ALLOWANCE * horizon),
+        costs={size: costs[size].of(options.objective) for size in sizes},
+        horizon=reach,
+        allowance=round(ALLOWANCE * reach),
         base_batch_size=base,
         base_learning_rate=known.learning_rate * (base / known.batch_size) ** exponent,
         rule_exponent=exponent,
         log_critical=LOG_CRITICAL,
         log_critical_sd=LOG_CRITICAL_SD,
-        start_loss=first.loss_now(),
+        start_level=start(base, known.learning_rate).level_now(),
         seed=options.seed,
+        target=subject.target_level,
     )
-    race = Race(lambda size, rate: _start(probe, subject, size, rate), plan, probe.is_over)
+    race = Race(start, plan, probe.is_over)
     probe.tell(f"searching learning rates at batch size {base}")
     bracket_rate(race)
     if race.leader() is None:
@@ -178,29 +205,10 @@ def _race(
         _branch_off(probe, race)
     probe.tell("trying larger batches")
     climb(race)
+    if current is not None and not race.is_over():
+        try_setting(race, current.batch_size, current.learning_rate)
     probe.tell("racing the settings that may be best")
     return race
-
-
-def _costs(speeds: tuple[StepTime, ...], sizes: tuple[int, ...], objective: str) -> dict[int, StepCost]:
-    if objective == "examples":
-        return {size: StepCost(float(size)) for size in sizes}
-    found = {}
-    for one in speeds:
-        if one.batch_size in sizes:
-            # Quartiles over blocks, as a standard error of their median.
-            spread = (one.high_s - one.low_s) / 1.35 / one.median_s / math.sqrt(one.n_blocks)
-            found[one.batch_size] = StepCost(one.median_s, spread)
-    return found
-
-
-def _settings(probe: _Probe, size: int, rate: float) -> TrialSettings:
-    seed, device = probe.options.seed, probe.options.device
-    return pilot_settings(probe.workload, batch_size=size, n_steps=1, learning_rate=rate, seed=seed, device=device)
-
-
-def _start(probe: _Probe, subject: Subject, size: int, rate: float) -> LiveRun:
-    return start_run(subject, _settings(probe, size, rate))
 
 
 def _look_at_gradients(probe: _Probe, race: Race, subject: Subject) -> None:
@@ -237,8 +245,7 @@ def _note_noise(probe: _Probe, race: Race, leader: LiveRun, found: NoiseMeasurem
     high = scale.high if scale.high is not None and math.isfinite(scale.high) else None
     probe.noise = ProbeNoise(scale.value, scale.low, high, tuple(scale.flags), leader.examples)
     if scale.value is not None and scale.value > 0:
-        depth = max(0.0, math.log(race.plan.horizon / 2 / max(1, leader.examples)))
-        race.hints.append(NoiseHint(math.log(scale.value), depth, HINT_SD))
+        race.hints.append((leader.examples, NoiseHint(math.log(scale.value), 0.0, HINT_SD)))
 
 
 def _branch_off(probe: _Probe, race: Race) -> None:
@@ -262,9 +269,9 @@ def _branch_off(probe: _Probe, race: Race) -> None:
     probe.branches = found
     probe.measured_examples += found.examples
     race.other_examples += found.examples
-    depth = max(0.0, math.log(plan.horizon / 2 / trunk.examples))
     for one in found.test.branches[1:]:
         if math.isfinite(one.sd):
             sd = math.hypot(one.sd, BRANCH_SD)
             pair = one.batch_size, rates[one.batch_size], trunk.batch_size, trunk.learning_rate
-            race.evidence.append(Comparison(*pair, depth, one.log_examples_ratio, sd, one.is_bound))
+            found_there = Comparison(*pair, 0.0, one.log_examples_ratio, sd, one.is_bound)
+            race.evidence.append((trunk.examples, found_there))

@@ -6,7 +6,7 @@ tests, on simulated ones.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from batchlab.analyze.setting_choice import Outlook, StepCost, challengers, outlook
@@ -46,11 +46,14 @@ class Racer(Protocol):
 
     @property
     def curve(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Return the examples at each evaluation and the validation losses there; one not finite ends the run."""
+        """Return the examples at each evaluation and the levels there, validation losses or what else falls.
+
+        One that is not finite ends the run, and so does one that is at the target.
+        """
         ...
 
     def train_to(self, examples: int) -> None:
-        """Go on up to so many examples, or until the loss is not finite."""
+        """Go on up to so many examples, or until the run is at its end."""
         ...
 
 
@@ -58,9 +61,10 @@ class Racer(Protocol):
 class RacePlan:
     """What a race may do and what it is about.
 
-    `start_loss` is that of the untrained model. `costs` are of one step, by batch size: these sizes compete. `horizon`
-    and `allowance` are examples, of one run at most and of all runs together. `base` is where learning rates are first
-    searched; `rule_exponent` is p in lr ∝ B^p far below the critical batch size.
+    `start_level` is that of the untrained model, and `target` the level that runs are to reach; without one it is the
+    deepest that a run comes to. `costs` are of one step, by batch size: these sizes compete. `horizon` and `allowance`
+    are examples, of one run at most and of all runs together. `base` is where learning rates are first searched;
+    `rule_exponent` is p in lr ∝ B^p far below the critical batch size.
     """
 
     costs: Mapping[int, StepCost]
@@ -71,20 +75,21 @@ class RacePlan:
     rule_exponent: float
     log_critical: float
     log_critical_sd: float
-    start_loss: float
+    start_level: float
     seed: int = 0
+    target: float | None = None
 
 
 @dataclass
 class Race:
-    """A race under way; `evidence` and `hints` come from branches and noise scales."""
+    """A race under way; `evidence` and `hints` come from branches and noise scales, with the examples of their run."""
 
     start: Callable[[int, float], Racer]
     plan: RacePlan
     is_over: Callable[[], bool] = lambda: False
     racers: list[Racer] = field(default_factory=list)
-    evidence: list[Comparison] = field(default_factory=list)
-    hints: list[NoiseHint] = field(default_factory=list)
+    evidence: list[tuple[int, Comparison]] = field(default_factory=list)
+    hints: list[tuple[int, NoiseHint]] = field(default_factory=list)
     other_examples: int = 0
 
     @property
@@ -99,10 +104,26 @@ class Race:
         racer.train_to(round(examples))
         return racer
 
+    def place(self, racer: Racer) -> tuple[float, float]:
+        """Return what runs are ranked by: those at the target by their examples, the others by how deep they are."""
+        arrived = arrival(racer, self.plan.target)
+        return (0.0, arrived) if math.isfinite(arrived) else (1.0, end_level(racer))
+
     def leader(self) -> Racer | None:
-        """Return the run that has come deepest, None where all have diverged."""
-        alive = [racer for racer in self.racers if math.isfinite(end_loss(racer))]
-        return min(alive, key=end_loss) if alive else None
+        """Return the first at the target, or the deepest, None where all have diverged."""
+        return deepest(self.racers, self.plan.target)
+
+    def depth_at(self, examples: float) -> float:
+        """Return ln(examples to the target over `examples`), which is 0 beyond it.
+
+        Without a run at the target they are guessed to be those of the leader, and at least half of the horizon.
+        """
+        leader = self.leader()
+        end = self.plan.horizon / 2
+        if leader is not None:
+            arrived = arrival(leader, self.plan.target)
+            end = arrived if math.isfinite(arrived) else max(end, leader.examples)
+        return max(0.0, math.log(end / max(1, examples)))
 
     def model(self, n_draws: int = DRAWS) -> ProgressModel:
         """Return what all runs, branches and noise scales together say."""
@@ -110,40 +131,55 @@ class Race:
         prior = ProgressPrior(
             plan.log_critical, plan.log_critical_sd, plan.base_batch_size, plan.base_learning_rate, plan.rule_exponent
         )
-        comparisons = [*compare_runs(self.racers), *self.evidence]
-        return fit_progress(comparisons, prior, hints=self.hints, n_draws=n_draws, seed=plan.seed)
+        evidence = [replace(one, depth=self.depth_at(examples)) for examples, one in self.evidence]
+        hints = [replace(one, depth=self.depth_at(examples)) for examples, one in self.hints]
+        comparisons = [*compare_runs(self.racers, plan.target), *evidence]
+        return fit_progress(comparisons, prior, hints=hints, n_draws=n_draws, seed=plan.seed)
 
     def outlook(self, n_draws: int = DRAWS) -> Outlook:
         """Return what every setting is believed to cost."""
         return outlook(self.model(n_draws), self.plan.costs, seed=self.plan.seed)
 
 
-def end_loss(racer: Racer) -> float:
-    """Return the loss that a run has come to, infinite where it diverged or has not begun."""
-    positions, losses = racer.curve
-    if not len(losses) or not math.isfinite(losses[-1]):
+def end_level(racer: Racer) -> float:
+    """Return the level that a run has come to, infinite where it diverged or has not begun."""
+    positions, levels = racer.curve
+    if not len(levels) or not math.isfinite(levels[-1]):
         return math.inf
-    return loss_curve(positions, losses).level_at(racer.examples).loss
+    return loss_curve(positions, levels).level_at(racer.examples).loss
 
 
-def compare_runs(racers: Sequence[Racer]) -> list[Comparison]:
+def arrival(racer: Racer, target: float | None) -> float:
+    """Return after how many examples a run was at the target, infinite where it was not."""
+    if target is None or not math.isfinite(end_level(racer)):
+        return math.inf
+    return loss_curve(*racer.curve).examples_to(target)
+
+
+def deepest(racers: Sequence[Racer], target: float | None) -> Racer | None:
+    """Return the first run at the target, else the one that came deepest, None where all have diverged."""
+    alive = [racer for racer in racers if math.isfinite(end_level(racer))]
+    return min(alive, key=lambda racer: (arrival(racer, target), end_level(racer))) if alive else None
+
+
+def compare_runs(racers: Sequence[Racer], target: float | None = None) -> list[Comparison]:
     """Return every run against the one that came deepest: the examples each took to the levels that one went through.
 
-    Levels lie half an e-fold of the deepest run's examples apart. A level that a run has not reached says that it needs
-    more examples than it has had: little of a short run, much of one that has leveled off.
+    Levels lie half an e-fold of the deepest run's examples apart, and end at the target. A level that a run has not
+    reached says that it needs more examples than it has had: little of a short run, much of one that has leveled off.
     """
-    alive = [racer for racer in racers if math.isfinite(end_loss(racer))]
-    if not alive:
+    first = deepest(racers, target)
+    if first is None:
         return []
-    deepest = min(alive, key=end_loss)
-    reference = loss_curve(*deepest.curve)
-    return [one for racer in racers if racer is not deepest for one in _against(racer, deepest, reference)]
+    reference = loss_curve(*first.curve)
+    arrived = arrival(first, target)
+    end = arrived if math.isfinite(arrived) else reference.level_at(first.examples).examples
+    return [one for racer in racers if racer is not first for one in _against(racer, first, reference, end)]
 
 
-def _against(racer: Racer, deepest: Racer, reference: LossCurve) -> list[Comparison]:
-    settings = racer.batch_size, racer.learning_rate, deepest.batch_size, deepest.learning_rate
-    end = reference.level_at(deepest.examples).examples
-    if not math.isfinite(end_loss(racer)):
+def _against(racer: Racer, first: Racer, reference: LossCurve, end: float) -> list[Comparison]:
+    settings = racer.batch_size, racer.learning_rate, first.batch_size, first.learning_rate
+    if not math.isfinite(end_level(racer)):
         depth = max(0.0, math.log(end / max(1, racer.examples)))
         return [Comparison(*settings, depth, DIVERGED_LOG_RATIO, DIVERGED_SD, True)]
     own, found = loss_curve(*racer.curve), []
@@ -199,10 +235,14 @@ def _next_step(race: Race, found: Outlook) -> tuple[Racer | None, tuple[int, flo
         if near:
             racer = min(near, key=lambda one: abs(math.log2(one.learning_rate / rate)))
             to = min(round(GROWTH * racer.examples), plan.horizon)
-            if math.isfinite(end_loss(racer)) and size <= to - racer.examples <= race.room:
+            if not _is_over(racer, plan.target) and size <= to - racer.examples <= race.room:
                 return racer, (size, rate), to
         else:
             length = round(max(plan.horizon * FIRST_SHARE, FEWEST_STEPS * size))
             if length <= race.room:
                 return None, (size, rate), length
     return None
+
+
+def _is_over(racer: Racer, target: float | None) -> bool:
+    return not math.isfinite(end_level(racer)) or math.isfinite(arrival(racer, target))

@@ -1,7 +1,7 @@
 """The first search for a learning rate, and the way up to larger batches."""
 
 from batchlab.analyze.setting_choice import by_size
-from batchlab.studies.racing import Race, end_loss
+from batchlab.studies.racing import Race, Racer, end_level
 
 # Runs of the search train on this share of the horizon, or on so many steps.
 SHARE = 1 / 16
@@ -21,18 +21,19 @@ def bracket_rate(race: Race) -> None:
     those that diverge cost little. A short run likes hotter rates than a long one: the result is
     where the race begins, not where it ends.
     """
-    tried: dict[int, float] = {}
+    tried: dict[int, Racer] = {}
     for octave in (0, -2, 2):
         _try(race, octave, tried)
     while not race.is_over():
-        best, hottest = _best(tried), max(tried)
+        best, hottest = _best(race, tried), max(tried)
         if hottest < FARTHEST_OCTAVES and not _clearly_worse(race, tried[hottest], tried[best]):
             _try(race, hottest + 2, tried)
         elif best == min(tried) > -FARTHEST_OCTAVES:
             _try(race, best - 2, tried)
         else:
             break
-    for octave in (_best(tried) - 1, _best(tried) + 1):
+    best = _best(race, tried)
+    for octave in (best - 1, best + 1):
         if not race.is_over():
             _try(race, octave, tried)
 
@@ -51,29 +52,36 @@ def climb(race: Race) -> None:
         if saves < LEAST_GAIN or length > min(MOST_CLIMB_SHARE * plan.horizon, race.room):
             return
         racer = race.launch(size, rate, length)
-        if end_loss(racer) > end_loss(best):
+        if race.place(racer) > race.place(best):
             cooler = race.launch(size, rate / 2, length)
-            rate = min(racer, cooler, key=end_loss).learning_rate
+            rate = min(racer, cooler, key=race.place).learning_rate
         found = by_size(race.outlook())
         if min(found, key=lambda one: one.expected_regret).batch_size < size:
             return
 
 
-def _try(race: Race, octave: int, tried: dict[int, float]) -> None:
+def try_setting(race: Race, batch_size: int, learning_rate: float) -> None:
+    """Run one setting for its own sake, twice as far as a run of the search, where there is room for it."""
+    length = max(2 * SHARE * race.plan.horizon, CLIMB_STEPS * batch_size)
+    if length <= min(MOST_CLIMB_SHARE * race.plan.horizon, race.room):
+        race.launch(batch_size, learning_rate, length)
+
+
+def _try(race: Race, octave: int, tried: dict[int, Racer]) -> None:
     if octave in tried:
         return
     plan = race.plan
     length = max(plan.horizon * SHARE, FEWEST_STEPS * plan.base_batch_size)
     if tried and length > race.room:
         return
-    tried[octave] = end_loss(race.launch(plan.base_batch_size, plan.base_learning_rate * 2.0**octave, length))
+    tried[octave] = race.launch(plan.base_batch_size, plan.base_learning_rate * 2.0**octave, length)
 
 
-def _clearly_worse(race: Race, loss: float, best: float) -> bool:
+def _clearly_worse(race: Race, racer: Racer, best: Racer) -> bool:
     """Return whether a run made less than half the progress of the best: a hot one may just be slow to begin."""
-    return loss > (race.plan.start_loss + best) / 2
+    return race.place(racer)[0] > 0 and end_level(racer) > (race.plan.start_level + end_level(best)) / 2
 
 
-def _best(tried: dict[int, float]) -> int:
-    """Return the octave of the least loss; of equal ones, as where all diverged, the coolest."""
-    return min(tried, key=lambda octave: (tried[octave], octave))
+def _best(race: Race, tried: dict[int, Racer]) -> int:
+    """Return the octave of the run in the lead; of equal ones, as where all diverged, the coolest."""
+    return min(tried, key=lambda octave: (race.place(tried[octave]), octave))

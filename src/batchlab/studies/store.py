@@ -7,17 +7,14 @@ which a claim ensures.
 
 import datetime
 import difflib
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from batchlab.errors import MissingPackage, StudyNotFound, StudyRunning
+from batchlab.errors import StudyNotFound, StudyRunning
 from batchlab.records import StepTime, StudyRecord, StudySpec, TrialResult, WorkloadInfo
 from batchlab.studies.driver import Driver
-from batchlab.studies.mounts import network_advice, read_mounts
-from batchlab.studies.store_addresses import DEFAULT_STORE, IN_MEMORY, kind_of, store_path
 
 SHORT_ID = 8
 
@@ -98,44 +95,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
-
-
-def open_store(
-    address: str | os.PathLike[str] = DEFAULT_STORE,
-    *,
-    create: bool = True,
-    on_notice: Callable[[str], None] = lambda _: None,
-) -> Store:
-    """Return the store at a path, at sqlite:///PATH or in a PostgreSQL database, or a new one in memory for "memory:".
-
-    Args:
-        address: where it is.
-        create: whether it may be made where there is none yet.
-        on_notice: told in a sentence what the user should know of the place, now and later.
-
-    Raises:
-        StoreError: the place cannot be used; with `create=False` also where there is no store yet.
-    """
-    place = kind_of(address)
-    if place == "memory":
-        from batchlab.studies.memory_store import MemoryStore
-
-        return MemoryStore()
-    try:
-        from batchlab.studies.sql_file import SqliteFile
-        from batchlab.studies.sql_server import PostgresServer
-        from batchlab.studies.sql_store import SqlStore
-    except ModuleNotFoundError as error:
-        raise MissingPackage(
-            "A store in a file needs the package sqlalchemy, which is not installed; run `pip install sqlalchemy`, "
-            f'or keep the study in memory with the store "{IN_MEMORY}".'
-        ) from error
-    if place == "server":
-        return SqlStore(PostgresServer(os.fspath(address), create=create, on_notice=on_notice), on_notice)
-    path = store_path(address)
-    if (advice := network_advice(path, read_mounts())) is not None:
-        on_notice(advice)
-    return SqlStore(SqliteFile(path, create=create), on_notice)
 
 
 def known_study(store: Store, study_id: str) -> StudyRecord | None:

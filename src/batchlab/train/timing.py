@@ -40,12 +40,7 @@ def time_steps(
             another is clearly faster. Torch's own number is restored at the end.
         block_s: seconds of a block of steps, at least.
     """
-    speed, used = _timed(workload, settings, threads, block_s, at_hand=False)
-    most = threads if isinstance(threads, int) else max(threads)
-    return tuple(
-        StepTime(row.batch_size, row.median_s, row.low_s, row.high_s, len(row.blocks_s), count, one.device, most)
-        for row, count, one in zip(speed.rows, used, settings, strict=True)
-    )
+    return workload_speed(workload, settings, threads=threads, block_s=block_s)[1]
 
 
 def workload_speed(
@@ -55,8 +50,8 @@ def workload_speed(
     threads: int | Sequence[int],
     at_hand: bool = False,
     block_s: float = BLOCK_S,
-) -> Speed:
-    """Return how fast the steps of `settings` are, as `time_steps`, with all there is to know of them.
+) -> tuple[Speed, tuple[StepTime, ...]]:
+    """Return how fast the steps of `settings` are, with all there is to know of them, and what `time_steps` returns.
 
     Args:
         workload: what is trained.
@@ -66,18 +61,6 @@ def workload_speed(
         at_hand: steps of a dataset are timed with a batch at hand as well, to tell waiting for data from computing.
         block_s: seconds of a block of steps, at least.
     """
-    return _timed(workload, settings, threads, block_s, at_hand=at_hand)[0]
-
-
-def _timed(
-    workload: Workload,
-    settings: Sequence[TrialSettings],
-    threads: int | Sequence[int],
-    block_s: float,
-    *,
-    at_hand: bool,
-) -> tuple[Speed, list[int]]:
-    """Return the speed of the steps, and the number of threads that each batch size was fastest with."""
     before = torch.get_num_threads()
     splits = workload.splits(derive_seed(settings[0].base_seed, "data", settings[0].seed))
     train = on_device(splits.train, settings[0].device)
@@ -88,9 +71,14 @@ def _timed(
         if at_hand and not is_arrays(train):
             steppers += [make_steps(workload, train, one, _read_once) for one in settings]
         served = [_served_by(count, step) for count, step in zip(itertools.cycle(used), steppers, strict=False)]
-        return speed_of([one.batch_size for one in settings], time_blocks(served, block_s=block_s)), used
+        speed = speed_of([one.batch_size for one in settings], time_blocks(served, block_s=block_s))
     finally:
         torch.set_num_threads(before)
+    times = (
+        StepTime(row.batch_size, row.median_s, row.low_s, row.high_s, len(row.blocks_s), count, one.device, max(counts))
+        for row, count, one in zip(speed.rows, used, settings, strict=True)
+    )
+    return speed, tuple(times)
 
 
 def _fastest(steppers: Sequence[Steps], counts: Sequence[int], block_s: float) -> list[int]:

@@ -24,7 +24,8 @@ def print_probe(findings: ProbeFindings, console: Console) -> None:
     console.print(_sizes(findings))
     predicted = findings.recommendation.predicted
     if predicted is not None:
-        console.print(Text(f"Steps and time {predicted.basis}.", "dim"))
+        joules = "" if predicted.joules is None else f" With the recommended setting {predicted.joules:,.0f} J."
+        console.print(Text(f"Steps and time {predicted.basis}.{joules}", "dim"))
     console.print()
     for reason in findings.recommendation.reasons:
         console.print(Text(f"- {reason.text} ({reason.kind})"))
@@ -45,9 +46,11 @@ def _sizes(findings: ProbeFindings) -> Table:
         table.add_column(heading, justify="right")
     for row in findings.speed:
         mark = "> " if row.batch_size == findings.recommendation.batch_size else ""
+        parts = row.gradient_accumulation_steps
+        size = f"{mark}{row.batch_size}" if parts == 1 else f"{mark}{row.batch_size} = {parts} x {row.micro_batch_size}"
         steps = row.predicted_steps
         table.add_row(
-            f"{mark}{row.batch_size}",
+            size,
             say_rate(row.learning_rate),
             say_seconds(row.step_time_s),
             f"{row.examples_per_s:,.0f}",

@@ -37,8 +37,9 @@ def draw_cost_by_batch_size(findings: ProbeFindings) -> go.Figure:
             ),
         ]
     values = [value for row in rows for value in (row.relative_cost_low, row.relative_cost_high)]
-    what = {"time": "Time", "examples": "Examples"}[advice.objective]
-    y_axis = value_axis(f"{what} to the target, recommended = 1", values, unit="", log_scale=True)
+    y_axis = value_axis(
+        f"{advice.objective.capitalize()} to the target, recommended = 1", values, unit="", log_scale=True
+    )
     sizes = [row.batch_size for row in rows]
     return new_figure(findings.answer, traces, x_axis=batch_size_axis(sizes), y_axis=y_axis)
 

@@ -1,0 +1,204 @@
+"""Write docs/quality.md, how far its answers can be trusted, from the newest evidence: no figure comes from elsewhere.
+
+python benchmarks/quality_page.py
+"""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+from evidence_page import DOCS, EVIDENCE, ROOT, Record, newest, section, table
+
+PAGE = DOCS / "quality.md"
+
+HEAD = """# How far its answers can be trusted
+
+Written by `python benchmarks/quality_page.py` from the newest files in [`evidence/`](../evidence); `make evidence`
+measures everything anew. Aims are named, whether they were met or not.
+"""
+
+REGRET = """
+Exhaustive tables of four workloads say what is best: every batch size and learning rate of a box, with the best cells
+run again with fresh seeds. *Regret* is the cost to the target with the setting advised over that with the table's best,
+ten fresh seeds on both sides, with a 95 % interval; *cost* is the examples that finding it took, over those of the
+table. The rules of thumb take the workload's own learning rate, or the one that the first probe gives for their batch
+size. "No target" is a probe that is not told the target by which it is judged.
+"""
+
+ANSWER = """
+The same tables. A study to the target (`--search model`) beside random search and Optuna's TPE in the table's own box,
+which stop when they have spent what the study has. Medians over {n} searches a method.
+"""
+
+OVERHEAD = """
+What the monitor adds to a step, blocks of steps with and without it in turn (median and range), and the interval it
+has after {steps:,} steps at a model that stands still, so that the true noise scale is known. *Each* is the width with
+every step measured. The aim is 3 % for a width of a factor 2.
+"""
+
+COVERAGE = """
+Synthetic gradients with a known noise scale, {steps} steps, {repetitions:,} repetitions: how often the 95 % interval
+holds the truth. b examples a micro-batch, k micro-batches a step.
+"""
+
+LAW = """
+The mean of |g_B|² over |G|² + tr(Σ)/B, {draws:,} draws and more of each size, with its standard error: 1 where the law
+holds. *Exact* is the noise scale from every example's gradient, *blocks* that of `measure_noise` with its interval.
+"""
+
+CONTROLS = """
+Studies in which all batch sizes are the same one: claims of a difference are false ones, and at most 5 in 100 are to
+make any.
+"""
+
+
+def page(folder: Path = EVIDENCE) -> str:
+    """Return the page."""
+    parts: tuple[tuple[str, str, Callable[[Record], str]], ...] = (
+        ("What a probe's advice loses", "regret", regret),
+        ("What a study costs, and what it loses", "answer-cost", answer_cost),
+        ("False claims", "control-aa", controls),
+        ("Intervals of the noise scale", "noise-scale-coverage", coverage),
+        ("What the monitor costs", "noise-overhead", overhead),
+        ("The gradient-norm law on real data", "gradient-norm-law", law),
+    )
+    return HEAD + "".join(section(title, name, newest(name, folder), write) for title, name, write in parts)
+
+
+def regret(record: Record) -> str:
+    """Return the table of `regret.py`, and how all probes did together."""
+    rows = record["figures"]
+    body = [
+        [
+            row["workload"],
+            row["objective"],
+            row["rule"] if row["share"] is not None else f"{row['rule']}, {row['rate']} rate",
+            "none" if row["cell"] is None else f"{row['cell'][0]}@{row['cell'][1]:.4g}",
+            _regret(row["regret"]),
+            "" if row["share"] is None else f"{row['share']:.1%}",
+        ]
+        for row in rows
+    ]
+    heads = ["workload", "objective", "who", "setting", "regret", "cost"]
+    return REGRET + "\n" + _probes(rows) + f"\n{record['settings']['aim'].capitalize()}.\n\n" + table(heads, body, 4)
+
+
+def _probes(rows: list[Record]) -> str:
+    text = ""
+    for objective in dict.fromkeys(row["objective"] for row in rows):
+        own = [row for row in rows if row["rule"] == "probe" and row["objective"] == objective]
+        values = [row["regret"]["value"] for row in own if row["regret"] is not None]
+        share = statistics.median(row["share"] for row in own)
+        text += (
+            f"**{objective.capitalize()}**, {len(own)} probes: regret {statistics.median(values):.2f} at the median, "
+            f"{max(values):.2f} at worst, {share:.1%} of the table's cost.\n"
+        )
+    return text
+
+
+def _regret(found: Record | None) -> str:
+    if found is None:
+        return "nothing found"
+    if found["n_reached"] == 0:
+        return f"not reached, at least {found['value']:.3g}"
+    if found["n_reached"] < found["n"]:
+        return f"at least {found['value']:.3g}, {found['n_reached']} of {found['n']} reached"
+    return f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+
+
+def answer_cost(record: Record) -> str:
+    """Return the table of `answer_cost.py`: a line a workload and method."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for row in record["figures"]:
+        groups.setdefault((row["workload"], row["method"]), []).append(row)
+    body = []
+    for (workload, method), rows in groups.items():
+        values = [float("inf") if row["regret"] is None else row["regret"]["value"] for row in rows]
+        missed = sum(row["regret"] is None or row["regret"]["n_reached"] < row["regret"]["n"] for row in rows)
+        body.append(
+            [
+                workload,
+                method,
+                f"{statistics.median(row['share'] for row in rows):.1%}",
+                f"{statistics.median(values):.2f}",
+                f"{max(values):.2f}",
+                f"{missed} of {len(rows)}",
+            ]
+        )
+    heads = ["workload", "search", "cost", "regret, median", "worst", "missed the target at times"]
+    n = max(len(rows) for rows in groups.values())
+    return ANSWER.format(n=n) + f"\n{record['settings']['aim'].capitalize()}.\n\n" + table(heads, body, 2)
+
+
+def controls(record: Record) -> str:
+    """Return the count of `controls.py`."""
+    found = record["figures"]
+    return CONTROLS + f"\n{found['false_claims']} of {found['studies']} studies made a claim.\n"
+
+
+def coverage(record: Record) -> str:
+    """Return the table of `noise_scale_coverage.py`."""
+    body = [
+        [
+            f"{row['truth']:,}",
+            str(row["b"]),
+            str(row["k"]),
+            f"{row['effective_rank']:,}",
+            f"{row['median']:,.0f}",
+            f"{row['coverage']:.3f}",
+        ]
+        for row in record["figures"]
+    ]
+    heads = ["true noise scale", "b", "k", "effective rank", "median estimate", "coverage"]
+    return COVERAGE.format(**record["settings"]) + "\n" + table(heads, body)
+
+
+def overhead(record: Record) -> str:
+    """Return the table of `noise_overhead.py`."""
+    body = []
+    for row in record["figures"]:
+        added, found = row["default_added"], row["default"]
+        body.append(
+            [
+                f"{row['case']}, {row['mode']}",
+                f"{row['step_us']['median'] / 1e3:,.1f}",
+                str(row["every"]),
+                f"{added['median']:+.1%} ({added['low']:+.1%} to {added['high']:+.1%})",
+                f"{row['true']:,.0f}",
+                f"{_number(found['value'])} ({_number(found['low'])} to {_number(found['high'])})",
+                _number(found["factor"]),
+                _number(row["each"]["factor"]),
+            ]
+        )
+    heads = ["", "ms a step", "measures every", "adds", "true", "estimate", "width, factor", "each"]
+    return OVERHEAD.format(**record["settings"]) + "\n" + table(heads, body)
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return "unresolved"
+    return value if isinstance(value, str) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def law(record: Record) -> str:
+    """Return the table of `gradient_norm_law.py`."""
+    body = [
+        [
+            f"{row['workload']}, {row['epochs']} epoch{'s' if row['epochs'] > 1 else ''}",
+            *(f"{one:.3f} ± {error:.3f}" for one, error in zip(row["ratios"], row["standard_errors"], strict=True)),
+            f"{row['exact']:,.0f}",
+            f"{_number(row['blocks'])} ({_number(row['low'])} to {_number(row['high'])})",
+        ]
+        for row in record["figures"]
+    ]
+    heads = ["", *(f"B = {size}" for size in record["settings"]["batch_sizes"]), "exact", "blocks"]
+    return LAW.format(**record["settings"]) + "\n" + table(heads, body)
+
+
+def main() -> None:
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"Written: {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
