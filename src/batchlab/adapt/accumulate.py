@@ -50,7 +50,8 @@ def accumulate(
     Args:
         model: whose parameters get the gradient.
         loss: `loss(micro_batch)` gives the mean loss of its examples; or (loss_sum, count) where the mean is over
-            something else, as tokens that are not padding.
+            something else, as tokens that are not padding, or the sum of class weights by which
+            `nn.CrossEntropyLoss(weight=...)` divides.
         batch: tensors with the examples in their first dimension, or tuples, lists and dictionaries of them.
         micro_batch_size: examples per forward pass; the whole batch by default.
         scale: of mixed precision, `scaler.scale`.
