@@ -243,6 +243,7 @@ class StepTime:
     """Seconds an optimizer step takes alone on the machine: median and quartiles over blocks of steps.
 
     `threads` is the number that was fastest, of the `available_threads` of the machine; 0 of these is unknown.
+    `joules` are those of a step, where they were asked for and something counts them.
     """
 
     batch_size: int
@@ -253,6 +254,7 @@ class StepTime:
     threads: int
     device: str
     available_threads: int = 0
+    joules: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

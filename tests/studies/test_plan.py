@@ -156,6 +156,7 @@ def test_every_batch_size_is_timed_once() -> None:
     timed = timed_settings(question, INFO)
     assert [one.batch_size for one in timed] == [8, 16, 32, 64, 128, 500]
     assert {one.purpose for one in timed} == {"time"}
+    assert {one.purpose for one in timed_settings(spec(target=0.1), INFO)} == {"energy"}
     assert timed[-1].micro_batch_size == 64
     assert [one.batch_size for one in timed_settings(spec(current=Current(64, 0.3)), INFO)] == [8, 16, 32, 64, 128]
 

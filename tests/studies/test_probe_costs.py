@@ -31,17 +31,16 @@ def test_data_in_memory_are_not_waited_for():
     assert all(cost.input_share is None and cost.joules is None for cost in costs.values())
 
 
+def two_joules_an_example(workload, settings, threads):
+    rows = tuple(StepEnergy(one.batch_size, 2.0 * one.batch_size, 0.0, 0.0, 3) for one in settings)
+    return Energy(rows, ("package",), (), None)
+
+
 def test_joules_are_counted_where_asked(monkeypatch):
     joules = iter(range(1000))
     counters = EnergyCounters((EnergyCounter("package", lambda: float(next(joules))),), ())
     monkeypatch.setattr(probe_costs, "energy_counters", lambda: counters)
-    monkeypatch.setattr(
-        probe_costs,
-        "energy_of",
-        lambda sizes, steppers, found: Energy(
-            tuple(StepEnergy(size, 2.0 * size, 0.0, 0.0, 3) for size in sizes), ("package",), (), None
-        ),
-    )
+    monkeypatch.setattr(probe_costs, "workload_energy", two_joules_an_example)
     check_energy("cpu")
     workload = cases.tiny_classifier()
     costs, _ = size_costs(workload, settings(workload, [8, 16]), with_energy=True)

@@ -67,8 +67,9 @@ class BatchSizeRow:
     too_few_seeds, failed; under a target also target_not_reached (by no more than half of the seeds: there are no
     estimates), censored (some seeds ran out of budget) and plateaued (some level off short of it).
 
-    Steps, examples and quiet seconds to the target are geometric means over seeds with intervals on the log scale;
-    `n_reached` is None without a target. `settings` are what was tuned beside the learning rate.
+    Steps, examples, quiet seconds and, where something counts them, joules to the target are geometric means over seeds
+    with intervals on the log scale; `n_reached` is None without a target. `settings` are what was tuned beside the
+    learning rate.
     """
 
     batch_size: int
@@ -91,6 +92,7 @@ class BatchSizeRow:
     examples_to_target: Estimate | None = None
     n_reached: int | None = None
     settings: Settings = ()
+    joules_to_target: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

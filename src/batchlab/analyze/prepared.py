@@ -64,6 +64,13 @@ class Prepared:
         same, times = self.record.spec.same_batch_size, self.step_times
         return {size: times[same or size] for size in self.record.spec.batch_sizes if (same or size) in times}
 
+    @property
+    def step_joules(self) -> dict[int, float]:
+        """Return the joules of a step of each arm for which they were counted."""
+        same = self.record.spec.same_batch_size
+        known = {one.batch_size: one.joules for one in self.record.step_times if one.joules is not None}
+        return {size: known[same or size] for size in self.record.spec.batch_sizes if (same or size) in known}
+
     def seconds_of(self, steps: Mapping[int, float]) -> dict[int, float | None]:
         """Return the quiet seconds that so many steps of each arm take, None where no step time was measured."""
         times = self.arm_step_times

@@ -42,6 +42,7 @@ def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = 
         tied=outcome.verdict != "no-signal" and size in (outcome.best, *outcome.tied),
         flags=(*_flags(study, size, outcome), *reach.flags),
         examples_to_target=reach.examples,
+        joules_to_target=reach.joules,
         n_reached=reach.n_reached,
         settings=rate.settings,
     )

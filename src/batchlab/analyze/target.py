@@ -23,6 +23,7 @@ class Reach:
     examples: Estimate | None
     seconds: Estimate | None
     flags: tuple[str, ...]
+    joules: Estimate | None = None
 
 
 NO_TARGET = Reach(None, None, None, None, ())
@@ -53,12 +54,19 @@ def target_run(size: int, trial: TrialResult, target: float, higher_is_better: b
     return TargetRun(size, trial.settings.seed, status, crossing.low, crossing.high, crossing.point)
 
 
-def reach_of(runs: Sequence[TargetRun], examples_per_step: float, step_time_s: float | None, level: float) -> Reach:
+def reach_of(
+    runs: Sequence[TargetRun],
+    examples_per_step: float,
+    step_time_s: float | None,
+    level: float,
+    step_joules: float | None = None,
+) -> Reach:
     """Return what one batch size needed for the target: geometric means over its seeds, intervals on the log scale.
 
     Trials that ran out of budget count as what they are, longer than the budget; those that level off short of the
     target or diverge have no time to it and are left out. With half of the seeds or more not there, the
-    middle one was not seen and there is no estimate. The step time is taken as known: its own error is not inside.
+    middle one was not seen and there is no estimate. What a step takes, in seconds and joules, is taken as known: its
+    own error is not inside.
     """
     reached = [run.steps for run in runs if run.steps is not None]
     beyond = [run.low for run in runs if run.status == "not_reached"]
@@ -75,6 +83,7 @@ def reach_of(runs: Sequence[TargetRun], examples_per_step: float, step_time_s: f
         examples=_times(steps, examples_per_step),
         seconds=_times(steps, step_time_s),
         flags=tuple(flag for flag, is_present in present.items() if is_present),
+        joules=_times(steps, step_joules),
     )
 
 

@@ -34,7 +34,9 @@ def pursuit_of(study: Prepared) -> Pursuit:
     if not runs:
         return Pursuit(runs, {}, None, None)
     reaches = {
-        size: reach_of(found, examples_per_step(study.confirmed[size]), times.get(size), spec.level)
+        size: reach_of(
+            found, examples_per_step(study.confirmed[size]), times.get(size), spec.level, study.step_joules.get(size)
+        )
         for size, found in runs.items()
     }
     # The arms of an A/A control have one batch size: there is nothing to fit.

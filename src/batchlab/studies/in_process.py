@@ -12,10 +12,10 @@ from batchlab.records import StepTime, TrialSettings, WorkloadInfo
 from batchlab.studies.executors import Event
 from batchlab.studies.layout import PACE_S, Layout, Machine, Rehearsal, Sample, choose_layout
 from batchlab.train.devices import check_device
+from batchlab.train.energy import quiet_pass
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.rehearsal import free_memory, pace, rehearse
 from batchlab.train.threads import thread_counts
-from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload
 
@@ -74,7 +74,7 @@ class InProcessExecutor:
 
     def time_steps(self, settings: Sequence[TrialSettings], on_wait: Callable[[], None]) -> tuple[StepTime, ...]:
         """Return step times, measured here with at most the threads that torch has here."""
-        return time_steps(self._workload, settings, threads=thread_counts(torch.get_num_threads()))
+        return quiet_pass(self._workload, settings, threads=thread_counts(torch.get_num_threads()))
 
 
 @dataclass(slots=True)

@@ -114,11 +114,15 @@ def _confirming(
 
 
 def timed_settings(spec: StudySpec, info: WorkloadInfo) -> tuple[TrialSettings, ...]:
-    """Return what the quiet pass times, one entry a batch size: every arm's, and today's if it is none of these."""
+    """Return what the quiet pass times, one entry a batch size: every arm's, and today's if it is none of these.
+
+    With a target joules are counted too, where something counts them.
+    """
+    purpose = "time" if spec.target is None else "energy"
     arms = spec.batch_sizes if spec.same_batch_size is None else spec.batch_sizes[:1]
-    timed = {one.batch_size: one for arm in arms for one in [trial_settings(spec, info, arm, spec.base_lr, 0, "time")]}
+    timed = {one.batch_size: one for arm in arms for one in [trial_settings(spec, info, arm, spec.base_lr, 0, purpose)]}
     if spec.current is not None:
-        timed.setdefault(spec.current.batch_size, _current_settings(spec, info, spec.current, 0, "time"))
+        timed.setdefault(spec.current.batch_size, _current_settings(spec, info, spec.current, 0, purpose))
     return tuple(timed.values())
 
 

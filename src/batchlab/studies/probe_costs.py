@@ -9,15 +9,13 @@ import torch
 
 from batchlab.analyze.setting_choice import StepCost
 from batchlab.errors import UsageError
-from batchlab.measure.energy import Energy, energy_of
 from batchlab.measure.energy_counters import energy_counters
 from batchlab.numerics.step_time import StepTimeModel, fit_step_time
 from batchlab.records import StepTime, TrialSettings
 from batchlab.studies.pilot import pilot_settings
-from batchlab.train.reading import on_device
-from batchlab.train.seeding import derive_seed
+from batchlab.train.energy import workload_energy
 from batchlab.train.threads import thread_counts
-from batchlab.train.timing import make_steps, workload_speed
+from batchlab.train.timing import workload_speed
 from batchlab.workload import Workload
 
 BLOCK_S = 0.05
@@ -100,7 +98,8 @@ def size_costs(
     """
     counts = thread_counts(torch.get_num_threads())
     speed, times = workload_speed(workload, settings, threads=counts, at_hand=True, block_s=BLOCK_S)
-    energy = _energy(workload, settings) if with_energy else None
+    threads = [one.threads for one in times]
+    energy = workload_energy(workload, settings, threads=threads) if with_energy else None
     joules = {} if energy is None else {row.batch_size: row.median_j for row in energy.rows}
     found = {
         one.batch_size: SizeCost(
@@ -112,13 +111,6 @@ def size_costs(
         for one, time, row in zip(settings, times, speed.rows, strict=True)
     }
     return found, speed.flags
-
-
-def _energy(workload: Workload, settings: Sequence[TrialSettings]) -> Energy:
-    first = settings[0]
-    train = on_device(workload.splits(derive_seed(first.base_seed, "data", first.seed)).train, first.device)
-    steppers = [make_steps(workload, train, one) for one in settings]
-    return energy_of([one.batch_size for one in settings], steppers, energy_counters())
 
 
 def time_model(costs: dict[int, SizeCost]) -> StepTimeModel | None:

@@ -18,9 +18,9 @@ from batchlab.records import TrialSettings
 from batchlab.studies.executors import WorkloadSource, available_cores
 from batchlab.studies.output import KEPT, Tail
 from batchlab.studies.worker import described, load_source
+from batchlab.train.energy import quiet_pass
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.threads import thread_counts
-from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload
 
@@ -68,7 +68,7 @@ class RayWorker:
         """Return the quiet step times."""
         on_cores = settings[0].device == "cpu"
         threads = thread_counts(available_cores()) if on_cores else available_cores()
-        return _answered(lambda: time_steps(self._loaded(), settings, threads=threads))
+        return _answered(lambda: quiet_pass(self._loaded(), settings, threads=threads))
 
     def _hear(self, examples: int) -> None:
         self._examples = examples

@@ -32,10 +32,10 @@ from batchlab.measure.block_timing import Steps
 from batchlab.studies.executors import WorkloadSource, available_cores
 from batchlab.studies.layout import Rehearsal
 from batchlab.train.devices import check_device
+from batchlab.train.energy import quiet_pass
 from batchlab.train.inspection import inspect_workload
 from batchlab.train.rehearsal import free_memory, pace, rehearse
 from batchlab.train.threads import thread_counts
-from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
 from batchlab.workload import Workload, load_workload
 from batchlab.workloads.loading import made_by
@@ -135,7 +135,7 @@ def _trial(state: _State, key: str, settings: Any) -> None:
 def _time(state: _State, key: str, settings: Any) -> None:
     assert state.workload is not None
     threads = thread_counts(available_cores()) if settings[0].device == "cpu" else available_cores()
-    state.pipe.send(("times", key, time_steps(state.workload, settings, threads=threads)))
+    state.pipe.send(("times", key, quiet_pass(state.workload, settings, threads=threads)))
 
 
 def load_source(source: WorkloadSource) -> Workload:

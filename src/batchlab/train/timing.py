@@ -70,7 +70,7 @@ def workload_speed(
         used = _fastest(steppers, counts, TRIED_SHARE * block_s)
         if at_hand and not is_arrays(train):
             steppers += [make_steps(workload, train, one, _read_once) for one in settings]
-        served = [_served_by(count, step) for count, step in zip(itertools.cycle(used), steppers, strict=False)]
+        served = [served_by(count, step) for count, step in zip(itertools.cycle(used), steppers, strict=False)]
         speed = speed_of([one.batch_size for one in settings], time_blocks(served, block_s=block_s))
     finally:
         torch.set_num_threads(before)
@@ -85,14 +85,14 @@ def _fastest(steppers: Sequence[Steps], counts: Sequence[int], block_s: float) -
     """Return which of these numbers of threads serves each stepper best; the first unless another is clearly faster."""
     if len(counts) == 1:
         return [counts[0]] * len(steppers)
-    pairs = [_served_by(count, step) for step in steppers for count in counts]
+    pairs = [served_by(count, step) for step in steppers for count in counts]
     times = time_blocks(pairs, n_blocks=BLOCKS_TRIED, block_s=block_s)
     medians = numpy.median(times.seconds, axis=1).reshape(len(steppers), len(counts))
     medians[:, 0] *= 1 - CLEARLY
     return [counts[index] for index in medians.argmin(axis=1)]
 
 
-def _served_by(threads: int, step: Steps) -> Steps:
+def served_by(threads: int, step: Steps) -> Steps:
     """Return the stepper, run by so many threads."""
 
     def steps(count: int) -> None:

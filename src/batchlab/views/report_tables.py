@@ -185,6 +185,7 @@ def _run_columns(rows: tuple[BatchSizeRow, ...]) -> list[Column]:
         ("Steps to target", True, [two_lines(format_plain_estimate(row.steps_to_target)) for row in rows]),
         ("Examples to target", True, [two_lines(format_plain_estimate(row.examples_to_target)) for row in rows]),
         ("Seconds to target", True, [two_lines(format_plain_estimate(row.seconds_to_target)) for row in rows]),
+        ("Joules to target", True, [two_lines(format_plain_estimate(row.joules_to_target)) for row in rows]),
         ("Seeds", True, [Cell(str(row.n_seeds)) for row in rows]),
         ("Remarks", False, [Cell("; ".join(FLAG_WORDS[f] for f in row.flags if f in FLAG_WORDS)) for row in rows]),
     ]
