@@ -57,7 +57,7 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/noise_scale_coverage.py --repetitions 200
 	$(BIN)/python benchmarks/tradeoff_coverage.py --repetitions 50
 	$(BIN)/python benchmarks/search_simulated.py --worlds 10 --controls 10
-	$(BIN)/python benchmarks/noise_overhead.py --pairs 2 --steps 200
+	$(BIN)/python benchmarks/noise_overhead.py --steps 200
 	$(BIN)/python benchmarks/gradient_norm_law.py --draws 200
 	$(BIN)/python benchmarks/loop_overhead.py --pairs 1 --steps 200
 	$(BIN)/python benchmarks/engine.py --short

@@ -3,14 +3,14 @@
 Three ways to have micro-batches: four of 16 accumulated; one batch of 64 on one device, which measured steps split in
 two; two processes with DistributedDataParallel and 64 examples each. Blocks of steps without a monitor, with its
 default, with one that measures every step, and with traintools where that is installed, alternate, so that a slow spell
-of the machine meets all; one thread each. What is added is the median of the ratios of neighbors, with its range.
+of the machine meets all; one thread each. What is added is the median of the ratios of neighbors, with its 95 % interval.
 
 The model was trained for some 100 steps; from then on every step is made in full but at a learning rate of 0, so that
 its noise scale is one number, which every example's own gradient tells: "true". After 1,000 steps there is the noise
 scale by the default with its interval and the factor from its lower to its upper end, and the factor that measuring
 each step gives. traintools prints a number; its range is that of the last 500 steps.
 
-    python benchmarks/noise_overhead.py [--pairs N] [--steps N] [--case NAME] [--write]
+    python benchmarks/noise_overhead.py [--steps N] [--case NAME] [--write]
 """
 
 import argparse
@@ -32,10 +32,10 @@ from batchlab.numerics.noise_scale import NoiseScale
 from evidence import write_evidence
 from gradient_norm_law import exact
 from noise_loops import CASES, MODES, WORKERS, Case, Loop, Monitored, Traintools, Unwatched, Watcher, mean_loss
-from spread import spread
+from spread import median_interval, spread
 
 STEPS, LAST = 1000, 500
-LEAST_BLOCK = 40
+LEAST_BLOCK = 12
 # The default times itself in the first steps of a run; it is compared afterward.
 TIMED_STEPS = 40
 PLAIN, DEFAULT, EACH, PEER = "plain", "default", "each", "traintools"
@@ -53,7 +53,7 @@ def watchers(case: Case, mode: str) -> dict[str, Callable[[nn.Module], Watcher]]
     return found
 
 
-def measure(case: Case, mode: str, pairs: int, steps: int, rank: int = 0) -> dict[str, Any]:
+def measure(case: Case, mode: str, steps: int, rank: int = 0) -> dict[str, Any]:
     """Return what each watcher adds to a step, and what it says after 1,000."""
     loops = {name: Loop(case, mode, by, rank) for name, by in watchers(case, mode).items()}
     for loop in loops.values():
@@ -62,15 +62,13 @@ def measure(case: Case, mode: str, pairs: int, steps: int, rank: int = 0) -> dic
     # Whole cycles of the default, so that every block has its share of measured steps.
     block = every * -(-LEAST_BLOCK // every)
     times: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(pairs):
+    for _ in range(max(1, (steps - TIMED_STEPS) // block)):
         for name, loop in loops.items():
             times[name].append(loop.run(block))
-    for loop in loops.values():
-        loop.run(max(0, steps - TIMED_STEPS - pairs * block))
     row = {"case": case.name, "mode": mode, "every": every, "steps_of_a_block": block}
     row["step_us"] = {key: 1e6 * value for key, value in spread(times[PLAIN]).items()}
     for name in loops.keys() - {PLAIN}:
-        row[f"{name}_added"] = spread([b / a - 1 for a, b in zip(times[PLAIN], times[name], strict=True)])
+        row[f"{name}_added"] = median_interval([b / a - 1 for a, b in zip(times[PLAIN], times[name], strict=True)])
     for name in (DEFAULT, EACH):
         row[name] = said(loops[name].watcher.monitor.noise_scale)
     row["true"] = true_noise_scale(loops[DEFAULT])
@@ -99,27 +97,27 @@ def true_noise_scale(loop: Loop) -> float:
     return trace / signal
 
 
-def worker(rank: int, folder: str, case: str, pairs: int, steps: int) -> None:
+def worker(rank: int, folder: str, case: str, steps: int) -> None:
     torch.set_num_threads(1)
     store = distributed.FileStore(str(Path(folder) / "store"), 2)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=datetime.timedelta(seconds=60))
-    found = measure(CASES[case](), WORKERS, pairs, steps, rank)
+    found = measure(CASES[case](), WORKERS, steps, rank)
     if rank == 0:
         torch.save(found, Path(folder) / "found")
     distributed.destroy_process_group()
 
 
-def measured(case: str, mode: str, pairs: int, steps: int) -> dict[str, Any]:
+def measured(case: str, mode: str, steps: int) -> dict[str, Any]:
     if mode != WORKERS:
-        return measure(CASES[case](), mode, pairs, steps)
+        return measure(CASES[case](), mode, steps)
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(worker, (folder, case, pairs, steps), nprocs=2)  # type: ignore[no-untyped-call]
+        multiprocessing.spawn(worker, (folder, case, steps), nprocs=2)  # type: ignore[no-untyped-call]
         found: dict[str, Any] = torch.load(Path(folder) / "found", weights_only=False)
         return found
 
 
 def share(added: dict[str, float]) -> str:
-    """Return median and range of what is added."""
+    """Return the median of what is added and its interval."""
     return f"{added['median']:+.1%} ({added['low']:+.1%} to {added['high']:+.1%})"
 
 
@@ -143,7 +141,6 @@ def print_row(row: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--steps", type=int, default=STEPS, help="after which the interval is read")
     parser.add_argument("--case", choices=CASES, help="only this model")
     parser.add_argument("--write", action="store_true", help="write the evidence")
@@ -153,10 +150,10 @@ def main() -> None:
     print(f"Aim: {ALLOWED:.0%} of a step, for an interval that spans a factor of 2 after {asked.steps:,} steps")
     for case in [asked.case] if asked.case else CASES:
         for mode in MODES:
-            figures.append(measured(case, mode, asked.pairs, asked.steps))
+            figures.append(measured(case, mode, asked.steps))
             print_row(figures[-1])
     if asked.write:
-        write_evidence("noise-overhead", {"pairs": asked.pairs, "steps": asked.steps}, figures)
+        write_evidence("noise-overhead", {"steps": asked.steps}, figures)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from scipy.stats import binom
+
 PROC_STAT = Path("/proc/stat")
 
 
@@ -25,6 +27,18 @@ def spread(values: Sequence[float]) -> Spread:
     {'median': 2.0, 'low': 1.0, 'high': 3.0}
     """
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> Spread:
+    """Return the median with its interval by order statistics, which holds for any distribution; the range of few.
+
+    >>> median_interval([float(value) for value in range(1, 101)])
+    {'median': 50.5, 'low': 40.0, 'high': 61.0}
+    """
+    ordered = sorted(values)
+    below = int(binom.ppf((1 - level) / 2, len(ordered), 0.5))
+    rank = max(below, 1)
+    return {"median": statistics.median(ordered), "low": ordered[rank - 1], "high": ordered[-rank]}
 
 
 def busy_cores(seconds: float = 1.0) -> float:
