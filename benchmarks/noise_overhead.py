@@ -3,7 +3,8 @@
 Three ways to have micro-batches: four of 16 accumulated; one batch of 64 on one device, which measured steps split in
 two; two processes with DistributedDataParallel and 64 examples each. Blocks of steps without a monitor, with its
 default, with one that measures every step, and with traintools where that is installed, alternate, so that a slow spell
-of the machine meets all; one thread each. What is added is the median of the ratios of neighbors, with its 95 % interval.
+of the machine meets all; one thread each. What is added is the median of the ratios of neighbors and its 95 %
+interval.
 
 The model was trained for some 100 steps; from then on every step is made in full but at a learning rate of 0, so that
 its noise scale is one number, which every example's own gradient tells: "true". After 1,000 steps there is the noise

@@ -31,10 +31,9 @@ which stop when they have spent what the study has. Medians over {n} searches a 
 """
 
 OVERHEAD = """
-What the monitor adds to a step, blocks of steps with and without it in turn (median and its 95 %
-interval), and the interval it
-has after {steps:,} steps at a model that stands still, so that the true noise scale is known. *Each* is the width with
-every step measured. The aim is 3 % for a width of a factor 2.
+What the monitor adds to a step, blocks of steps with and without it in turn (median and its 95 % interval), and the
+interval it has after {steps:,} steps at a model that stands still, so that the true noise scale is known. *Each* is the
+width with every step measured. The aim is 3 % for a width of a factor 2.
 """
 
 COVERAGE = """
