@@ -61,6 +61,8 @@ def page(folder: Path = EVIDENCE) -> str:
         ("Intervals of the noise scale", "noise-scale-coverage", coverage),
         ("What the monitor costs", "noise-overhead", overhead),
         ("The gradient-norm law on real data", "gradient-norm-law", law),
+        ("Kills", "kill-resume", kills),
+        ("Other faults", "faults", faults),
     )
     return HEAD + "".join(section(title, name, newest(name, folder), write) for title, name, write in parts)
 
@@ -193,6 +195,28 @@ def law(record: Record) -> str:
     ]
     heads = ["", *(f"B = {size}" for size in record["settings"]["batch_sizes"]), "exact", "blocks"]
     return LAW.format(**record["settings"]) + "\n" + table(heads, body)
+
+
+def kills(record: Record) -> str:
+    """Return what `kill_resume.py` counted."""
+    found = record["figures"]
+    same = "the same answer" if found["same_findings"] else "another answer"
+    return (
+        f"\nA study killed {found['kills']} times at random moments, resumed each time: {found['results']} trials, "
+        f"{found['results_undisturbed']} undisturbed, and {same}.\n"
+    )
+
+
+def faults(record: Record) -> str:
+    """Return the table of `faults.py`."""
+    figures = dict(record["figures"])
+    undisturbed = figures.pop("trials_undisturbed")
+    body = [
+        [name.replace("-", " "), str(found["trials"]), "yes" if found["same_trials_and_answer"] else "no"]
+        for name, found in figures.items()
+    ]
+    text = f"\nOne study, disturbed in one way at a time; undisturbed it has {undisturbed} trials.\n\n"
+    return text + table(["fault", "trials", "the same trials and answer"], body, 1)
 
 
 def main() -> None:
