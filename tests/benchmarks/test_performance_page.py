@@ -1,8 +1,8 @@
-import json
 from pathlib import Path
 from typing import Any
 
 import performance_page
+from evidence_cases import write
 from performance_page import chart, newest, page
 
 SPREAD = {"median": 2.0, "low": 1.5, "high": 2.5}
@@ -19,20 +19,6 @@ STEPS = [
     {"network": "small", "batch_size": 64, "share": 0.172},
     {"network": "wide", "batch_size": 8, "share": 0.9},
 ]
-
-
-def write(folder: Path, name: str, figures: Any, date: str = "2026-01-02", **settings: Any) -> None:
-    """Write evidence as `evidence.py` does."""
-    record = {
-        "benchmark": name,
-        "date": f"{date}T00:00:00+00:00",
-        "commit": "abc1234",
-        "machine": {"system": "Linux", "cores": 2, "processor": "P"},
-        "versions": {"python": "3.11.1", "torch": "2.13.0"},
-        "settings": settings,
-        "figures": figures,
-    }
-    (folder / f"{date}-{name}.json").write_text(json.dumps(record))
 
 
 def engine_settings(busy: float) -> dict[str, Any]:

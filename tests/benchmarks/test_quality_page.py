@@ -1,9 +1,8 @@
 from pathlib import Path
 from typing import Any
 
-from test_performance_page import write
-
 import quality_page
+from evidence_cases import write
 from quality_page import page
 
 REACHED = {"value": 1.083, "low": 1.021, "high": 1.149, "n_reached": 10, "n": 10}

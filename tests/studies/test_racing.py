@@ -4,7 +4,7 @@ import math
 import pytest
 
 from batchlab.analyze.setting_choice import StepCost
-from batchlab.studies.racing import Race, RacePlan, arrival, compare_runs, run_to_the_end
+from batchlab.studies.racing import FINAL_DRAWS, Race, RacePlan, arrival, compare_runs, run_to_the_end
 from batchlab.studies.rate_bracket import bracket_rate, climb
 
 CRITICAL, BEST_RATE = 300.0, 0.1
@@ -46,7 +46,8 @@ def raced(overhead_s, per_example_s, seed=0, target=None):
     race = Race(functools.partial(Analytic, target=target or 0.0), plan)
     bracket_rate(race)
     climb(race)
-    found = run_to_the_end(race)
+    run_to_the_end(race)
+    found = race.outlook(FINAL_DRAWS)
     return race, int(found.batch_sizes[found.chosen]), float(found.learning_rates[found.chosen]), costs
 
 

@@ -22,7 +22,7 @@ from batchlab.numerics.progress_model import ProgressModel
 from batchlab.studies.probe_costs import time_model
 from batchlab.studies.probe_evidence import Evidence
 from batchlab.studies.probe_sentences import WARM_UP_SHARE, say_answer, say_confidence, say_notes, say_reasons
-from batchlab.studies.racing import FINAL_DRAWS, SAME_RATE
+from batchlab.studies.racing import SAME_RATE
 
 CENTRAL = (0.025, 0.5, 0.975)
 RULES = {1.0: "linear", 0.5: "sqrt"}
@@ -30,7 +30,7 @@ RULES = {1.0: "linear", 0.5: "sqrt"}
 
 def findings_of(found: Evidence) -> ProbeFindings:
     """Return the findings of a probe."""
-    model, rows = found.race.model(FINAL_DRAWS), by_size(found.outlook)
+    model, rows = found.model, by_size(found.outlook)
     chosen = int(found.outlook.batch_sizes[found.outlook.chosen])
     own = next(row for row in rows if row.batch_size == chosen)
     predicted = {row.batch_size: _predicted(found, model, row) for row in rows}

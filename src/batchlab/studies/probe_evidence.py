@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batchlab.analyze.probe_findings import ProbeMemory, ProbeNoise
 from batchlab.analyze.setting_choice import Outlook
+from batchlab.numerics.progress_model import ProgressModel
 from batchlab.records import Current, WorkloadInfo
 from batchlab.studies.branching import Branches
 from batchlab.studies.probe_costs import SizeCost
@@ -21,6 +22,7 @@ class Evidence:
     options: ProbeOptions
     info: WorkloadInfo
     race: Race
+    model: ProgressModel
     outlook: Outlook
     costs: dict[int, SizeCost]
     timing_flags: tuple[str, ...]

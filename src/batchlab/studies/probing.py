@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from batchlab.analyze.probe_findings import ProbeFindings, ProbeNoise
+from batchlab.analyze.setting_choice import outlook
 from batchlab.analyze.wording import say_seconds
 from batchlab.errors import BatchlabError, WorkloadError
 from batchlab.measure.noise import NoiseMeasurement, measure_noise
@@ -30,7 +31,7 @@ from batchlab.studies.probe_options import (
     rule_exponent,
     sizes_to_consider,
 )
-from batchlab.studies.racing import Race, RacePlan, run_to_the_end
+from batchlab.studies.racing import FINAL_DRAWS, Race, RacePlan, run_to_the_end
 from batchlab.studies.rate_bracket import bracket_rate, climb, try_setting
 from batchlab.train.budgets import steps_in_budget
 from batchlab.train.devices import check_device
@@ -131,13 +132,16 @@ def _probe(probe: _Probe) -> ProbeFindings:
     ]
     costs, flags = size_costs(workload, settings, with_energy=options.objective == "energy")
     race = _race(probe, costs, sizes, horizon, current, target, memory.value)
+    run_to_the_end(race)
+    model = race.model(FINAL_DRAWS)
     return findings_of(
         Evidence(
             workload=workload,
             options=options,
             info=info,
             race=race,
-            outlook=run_to_the_end(race),
+            model=model,
+            outlook=outlook(model, race.plan.costs, seed=options.seed),
             costs=costs,
             timing_flags=flags,
             memory=memory,

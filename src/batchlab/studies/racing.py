@@ -202,13 +202,12 @@ def _against(racer: Racer, first: Racer, reference: LossCurve, end: float) -> li
     return found
 
 
-def run_to_the_end(race: Race) -> Outlook:
+def run_to_the_end(race: Race) -> None:
     """Go on with the leader, or with the challenger known least, until the allowance or the time is used up."""
-    while True:
-        found = race.outlook()
-        step = None if race.is_over() else _next_step(race, found)
+    while not race.is_over():
+        step = _next_step(race, race.outlook())
         if step is None:
-            return race.outlook(FINAL_DRAWS)
+            return
         racer, setting, to = step
         if racer is None:
             race.launch(*setting, to)

@@ -27,10 +27,12 @@ def bracket_rate(race: Race) -> None:
     while not race.is_over():
         best, hottest = _best(race, tried), max(tried)
         if hottest < FARTHEST_OCTAVES and not _clearly_worse(race, tried[hottest], tried[best]):
-            _try(race, hottest + 2, tried)
+            next_octave = hottest + 2
         elif best == min(tried) > -FARTHEST_OCTAVES:
-            _try(race, best - 2, tried)
+            next_octave = best - 2
         else:
+            break
+        if not _try(race, next_octave, tried):
             break
     best = _best(race, tried)
     for octave in (best - 1, best + 1):
@@ -67,14 +69,16 @@ def try_setting(race: Race, batch_size: int, learning_rate: float) -> None:
         race.launch(batch_size, learning_rate, length)
 
 
-def _try(race: Race, octave: int, tried: dict[int, Racer]) -> None:
+def _try(race: Race, octave: int, tried: dict[int, Racer]) -> bool:
+    """Run an octave that was not tried yet, and return whether there was room for it."""
     if octave in tried:
-        return
+        return True
     plan = race.plan
     length = max(plan.horizon * SHARE, FEWEST_STEPS * plan.base_batch_size)
     if tried and length > race.room:
-        return
+        return False
     tried[octave] = race.launch(plan.base_batch_size, plan.base_learning_rate * 2.0**octave, length)
+    return True
 
 
 def _clearly_worse(race: Race, racer: Racer, best: Racer) -> bool:

@@ -52,7 +52,7 @@ def write_probe(findings: ProbeFindings, path: Path) -> Path:
     """
     items = "".join(f"<li>{escape(one.text)} ({one.kind})</li>" for one in findings.recommendation.reasons)
     lines = "".join(f"<h3>{name}</h3><pre>{escape(text)}</pre>" for name, text in snippets(findings).items())
-    sentences = [findings.confidence, findings.current.sentence if findings.current else ""]
+    sentences = [findings.answer, findings.confidence, findings.current.sentence if findings.current else ""]
     told = " ".join(escape(one) for one in sentences if one)
     caption = "Bars: the central 95 % of the draws of the fitted model. Star: recommended."
     try:
