@@ -90,3 +90,24 @@ def test_a_run_at_half_the_pace_needs_twice_the_examples_at_every_level():
     ratio = math.log((1 + 600 / CRITICAL) / (1 + 32 / CRITICAL))
     exact = [one for one in compare_runs([fast, slow]) if not one.is_bound]
     assert exact and all(one.log_ratio == pytest.approx(ratio, abs=0.15) for one in exact)
+
+
+def test_no_run_is_longer_than_the_reference_needs_for_its_whole_way():
+    costs = {2**power: StepCost(1e-3) for power in range(2, 11)}
+    slow = (32, BEST_RATE / 8)
+    plan = RacePlan(costs, 32_000, 80_000, 32, 0.02, 1.0, math.log(128), 1.7, 1.0, reference=slow)
+    race = Race(Analytic, plan)
+    for setting in (slow, (32, BEST_RATE)):
+        race.launch(*setting, 4000)
+    faster = examples_factor(32, BEST_RATE) / examples_factor(*slow)
+    model = race.model()
+    assert race.longest(model, *slow) == 32_000
+    assert race.longest(model, 32, BEST_RATE) == pytest.approx(32_000 * faster, rel=0.3)
+
+
+def test_a_reference_that_diverged_sets_no_limit():
+    plan = RacePlan({32: StepCost(1e-3)}, 32_000, 80_000, 32, 0.02, 1.0, math.log(128), 1.7, 1.0, reference=(32, 4.0))
+    race = Race(Analytic, plan)
+    for rate in (4.0, BEST_RATE):
+        race.launch(32, rate, 4000)
+    assert race.longest(race.model(), 32, BEST_RATE) == 32_000

@@ -132,6 +132,12 @@ def say_notes(found: Evidence) -> tuple[str, ...]:
     """Return what the reader should know besides."""
     notes = list(found.info.notes)
     horizon, reach = found.horizon, found.race.plan.horizon
+    if found.options.target is None and found.race.plan.reference is not None:
+        size, rate = found.race.plan.reference
+        notes.append(
+            f"No target was given: settings are judged by how soon they come as far as {size}@{say_rate(rate)} would "
+            f"in {horizon:,} examples."
+        )
     if found.options.target is not None and not math.isfinite(found.arrived):
         notes.append(
             "No run reached the target: settings are judged by how far they came, and beyond that nothing is known."

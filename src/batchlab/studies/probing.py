@@ -194,6 +194,7 @@ def _race(
         start_level=start(base, known.learning_rate).level_now(),
         seed=options.seed,
         target=subject.target_level,
+        reference=(known.batch_size, known.learning_rate),
     )
     race = Race(start, plan, probe.is_over)
     probe.tell(f"searching learning rates at batch size {base}")
@@ -204,13 +205,13 @@ def _race(
             f"at every rate tried about {plan.base_learning_rate:.3g}; check the loss, or give a better rate to begin."
         )
     if not race.is_over():
+        try_setting(race, known.batch_size, known.learning_rate)
+    if not race.is_over():
         _look_at_gradients(probe, race, subject)
     if not race.is_over():
         _branch_off(probe, race)
     probe.tell("trying larger batches")
     climb(race)
-    if current is not None and not race.is_over():
-        try_setting(race, current.batch_size, current.learning_rate)
     probe.tell("racing the settings that may be best")
     return race
 

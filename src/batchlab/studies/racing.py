@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy
+
 from batchlab.analyze.setting_choice import Outlook, StepCost, challengers, outlook
 from batchlab.numerics.loss_levels import LossCurve, loss_curve
 from batchlab.numerics.progress_model import Comparison, NoiseHint, ProgressModel, ProgressPrior, fit_progress
@@ -61,10 +63,11 @@ class Racer(Protocol):
 class RacePlan:
     """What a race may do and what it is about.
 
-    `start_level` is that of the untrained model, and `target` the level that runs are to reach; without one it is the
-    deepest that a run comes to. `costs` are of one step, by batch size: these sizes compete. `horizon` and `allowance`
-    are examples, of one run at most and of all runs together. `base` is where learning rates are first searched;
-    `rule_exponent` is p in lr ∝ B^p far below the critical batch size.
+    `start_level` is that of the untrained model, and `target` the level that runs are to reach. Without one it is the
+    level that the setting `reference` (batch size and learning rate) comes to within the horizon; a better one is there
+    sooner, and no run is made longer than that. `costs` are of one step, by batch size: these sizes compete. `horizon`
+    and `allowance` are examples, of one run at most and of all runs together. `base` is where learning rates are first
+    searched; `rule_exponent` is p in lr ∝ B^p far below the critical batch size.
     """
 
     costs: Mapping[int, StepCost]
@@ -78,6 +81,7 @@ class RacePlan:
     start_level: float
     seed: int = 0
     target: float | None = None
+    reference: tuple[int, float] | None = None
 
 
 @dataclass
@@ -114,16 +118,26 @@ class Race:
         return deepest(self.racers, self.plan.target)
 
     def depth_at(self, examples: float) -> float:
-        """Return ln(examples to the target over `examples`), which is 0 beyond it.
-
-        Without a run at the target they are guessed to be those of the leader, and at least half of the horizon.
-        """
+        """Return ln(examples of the leader to the target, or so far, over `examples`), which is 0 beyond that."""
         leader = self.leader()
-        end = self.plan.horizon / 2
-        if leader is not None:
-            arrived = arrival(leader, self.plan.target)
-            end = arrived if math.isfinite(arrived) else max(end, leader.examples)
-        return max(0.0, math.log(end / max(1, examples)))
+        if leader is None:
+            return 0.0
+        end = min(arrival(leader, self.plan.target), leader.examples)
+        return max(0.0, math.log(max(1, end) / max(1, examples)))
+
+    def longest(self, model: ProgressModel, batch_size: int, learning_rate: float) -> int:
+        """Return the examples after which a setting is as deep as the reference within the horizon, and no more."""
+        plan = self.plan
+        if plan.target is not None or plan.reference is None or not self._bears(*plan.reference):
+            return plan.horizon
+        sizes, rates = zip((batch_size, learning_rate), plan.reference, strict=True)
+        logs = model.log_examples(sizes, rates)
+        return round(plan.horizon * math.exp(min(0.0, float(numpy.median(logs[:, 0] - logs[:, 1])))))
+
+    def _bears(self, batch_size: int, learning_rate: float) -> bool:
+        """Return whether a setting was run and did not diverge."""
+        own = [one for one in self.racers if (one.batch_size, one.learning_rate) == (batch_size, learning_rate)]
+        return any(math.isfinite(end_level(one)) for one in own)
 
     def model(self, n_draws: int = DRAWS) -> ProgressModel:
         """Return what all runs, branches and noise scales together say."""
@@ -205,7 +219,8 @@ def _against(racer: Racer, first: Racer, reference: LossCurve, end: float) -> li
 def run_to_the_end(race: Race) -> None:
     """Go on with the leader, or with the challenger known least, until the allowance or the time is used up."""
     while not race.is_over():
-        step = _next_step(race, race.outlook())
+        model = race.model()
+        step = _next_step(race, model, outlook(model, race.plan.costs, seed=race.plan.seed))
         if step is None:
             return
         racer, setting, to = step
@@ -223,9 +238,10 @@ FEWEST_STEPS = 16
 SAME_RATE = 0.51
 
 
-def _next_step(race: Race, found: Outlook) -> tuple[Racer | None, tuple[int, float], int] | None:
+def _next_step(race: Race, model: ProgressModel, found: Outlook) -> tuple[Racer | None, tuple[int, float], int] | None:
     plan = race.plan
     for size, rate in challengers(found):
+        longest = race.longest(model, size, rate)
         near = [
             racer
             for racer in race.racers
@@ -233,11 +249,11 @@ def _next_step(race: Race, found: Outlook) -> tuple[Racer | None, tuple[int, flo
         ]
         if near:
             racer = min(near, key=lambda one: abs(math.log2(one.learning_rate / rate)))
-            to = min(round(GROWTH * racer.examples), plan.horizon)
+            to = min(round(GROWTH * racer.examples), longest)
             if not _is_over(racer, plan.target) and size <= to - racer.examples <= race.room:
                 return racer, (size, rate), to
         else:
-            length = round(max(plan.horizon * FIRST_SHARE, FEWEST_STEPS * size))
+            length = round(max(min(plan.horizon * FIRST_SHARE, longest), FEWEST_STEPS * size))
             if length <= race.room:
                 return None, (size, rate), length
     return None
