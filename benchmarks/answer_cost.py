@@ -133,10 +133,14 @@ def grouped(rows: Sequence[Row]) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print a line a search, then a line a method."""
+    """Print a line a search."""
     for row in sorted(rows, key=lambda row: (row.workload, METHODS.index(row.method), row.repetition)):
         found = "nothing found" if row.cell is None else f"{row.cell[0]:>5}@{row.cell[1]:<9g} {row.regret}"
-        print(f"{row.workload:11} {row.method:14}{row.share:7.3f}{row.n_trials:5} trials  {found}")
+        print(f"{row.workload:11} {row.method:14}{row.share:7.3f}{row.n_trials:5} trials  {found}", flush=True)
+
+
+def sum_up(rows: Sequence[Row]) -> None:
+    """Print a line a method."""
     print(f"\n{'':26}{'cost':>8}{'median':>9}{'worst':>9}{'missed':>9}     {AIM}")
     for (workload, method), group in grouped(rows).items():
         numbers = "".join(f"{group[name]:{width}}" for name, width in COLUMNS.items())
@@ -153,8 +157,10 @@ def main() -> None:
     started = time.monotonic()
     for table in complete_tables(CASES[name] for name in (SHORT if asked.short else asked.workloads)):
         with Runner(table.case, available_cores()) as runner:
-            rows += compared(table, 1 if asked.short else REPETITIONS[table.case.workload], runner)
-    show(rows)
+            found = compared(table, 1 if asked.short else REPETITIONS[table.case.workload], runner)
+        show(found)
+        rows += found
+    sum_up(rows)
     if find_spec("optuna") is None:
         print("TPE is left out, as Optuna is not installed: pip install 'batchlab[bench]'")
     if asked.write:

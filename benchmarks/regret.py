@@ -124,11 +124,15 @@ def judged_advice(table: ExhaustiveTable, repetitions: int, runner: Runner) -> l
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print a line an advice, then how the probes did in all."""
+    """Print a line an advice."""
     for row in rows:
         found = "no batch size" if row.cell is None else f"{row.cell[0]:>6}@{row.cell[1]:<9.4g} {row.regret}"
         share = "" if row.share is None else f"{row.share:.3f}"
-        print(f"{row.workload:11} {row.objective:9} {row.rule:12} {row.rate:8}{share:>6} {found}")
+        print(f"{row.workload:11} {row.objective:9} {row.rule:12} {row.rate:8}{share:>6} {found}", flush=True)
+
+
+def sum_up(rows: Sequence[Row]) -> None:
+    """Print how the probes did in all."""
     for objective in OBJECTIVES:
         probes = [row for row in rows if row.rule == PROBE and row.objective == objective]
         values = [row.regret.value for row in probes if row.regret is not None]
@@ -152,8 +156,10 @@ def main() -> None:
     started = time.monotonic()
     for table in complete_tables(CASES[name] for name in (SHORT if asked.short else asked.workloads)):
         with Runner(table.case, available_cores()) as runner:
-            rows += judged_advice(table, 1 if asked.short else REPETITIONS, runner)
-    show(rows)
+            found = judged_advice(table, 1 if asked.short else REPETITIONS, runner)
+        show(found)
+        rows += found
+    sum_up(rows)
     if asked.write:
         settings = {"fresh_seeds": FRESH_SEEDS, "aim": AIM, "seconds": round(time.monotonic() - started)}
         write_evidence("regret", settings, to_json(rows))

@@ -35,12 +35,22 @@ class Branching(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """What was tried, at which rates, and how it compares; `examples` is what all branches trained on together."""
+    """What was tried, at which rates, and how it compares after a window of examples, and after the first half of it.
+
+    Where both find the same limit, branches that are as deep stay so, as the test assumes; where the longer one finds a
+    larger batch equivalent, large batches were only slow to begin. `examples` is what all trained on together.
+    """
 
     window: int
     learning_rates: Mapping[int, float]
     test: BranchTest
+    early: BranchTest
     examples: int
+
+    @property
+    def moved(self) -> bool:
+        """Return whether the limits of the first half are others."""
+        return (self.early.low, self.early.high) != (self.test.low, self.test.high)
 
 
 def run_branches(trunk: Branching, learning_rates: Mapping[int, float], window: int) -> Branches:
@@ -53,13 +63,15 @@ def run_branches(trunk: Branching, learning_rates: Mapping[int, float], window: 
     """
     start = trunk.level_now()
     ends: dict[int, list[float]] = {size: [] for size in learning_rates}
+    halfway: dict[int, list[float]] = {size: [] for size in learning_rates}
     for replica in range(SEEDS):
         for size, rate in learning_rates.items():
             branch = trunk.branch(size, rate, replica)
-            branch.train_to(window)
-            ends[size].append(_end_loss(branch.curve))
-    test = judge_branches([start] * SEEDS, ends)
-    return Branches(window, dict(learning_rates), test, SEEDS * len(learning_rates) * window)
+            for until, found in ((window // 2, halfway), (window, ends)):
+                branch.train_to(until)
+                found[size].append(_end_loss(branch.curve))
+    early, test = (judge_branches([start] * SEEDS, found) for found in (halfway, ends))
+    return Branches(window, dict(learning_rates), test, early, SEEDS * len(learning_rates) * window)
 
 
 def _end_loss(curve: tuple[Sequence[float], Sequence[float]]) -> float:

@@ -124,8 +124,14 @@ def _say_branches(branches: Branches) -> str:
     test = branches.test
     share = f"{test.margin_share:.0%} of the progress over {branches.window:,} examples"
     if test.high is None:
-        return f"Branches up to batch size {test.low} lose less than {share}; none was shown to lose more."
-    return f"Branches up to batch size {test.low} lose less than {share}, and at {test.high} they lose more."
+        text = f"Branches up to batch size {test.low} lose less than {share}; none was shown to lose more."
+    else:
+        text = f"Branches up to batch size {test.low} lose less than {share}, and at {test.high} they lose more."
+    if not branches.moved:
+        return f"{text} Half as many examples say the same."
+    early = branches.early
+    more = "none more" if early.high is None else f"more at {early.high}"
+    return f"{text} After half as many it was less up to {early.low}, {more}: it depends on how long one looks."
 
 
 def say_notes(found: Evidence) -> tuple[str, ...]:
