@@ -84,6 +84,7 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/regret.py --write
 	$(BIN)/python benchmarks/answer_cost.py --write
 	$(BIN)/python benchmarks/performance_page.py
+	$(BIN)/python benchmarks/quality_page.py
 
 $(PEERS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
