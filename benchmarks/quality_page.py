@@ -93,7 +93,7 @@ def _probes(rows: list[Record]) -> str:
         values = [row["regret"]["value"] for row in own if row["regret"] is not None]
         share = statistics.median(row["share"] for row in own)
         text += (
-            f"**{objective.capitalize()}**, {len(own)} probes: regret {statistics.median(values):.2f} at the median, "
+            f"- {objective.capitalize()}, {len(own)} probes: regret {statistics.median(values):.2f} at the median, "
             f"{max(values):.2f} at worst, {share:.1%} of the table's cost.\n"
         )
     return text

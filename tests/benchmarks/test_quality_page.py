@@ -25,7 +25,7 @@ def test_each_advice_has_a_line_and_probes_a_summary(tmp_path: Path) -> None:
     rule = advice(rule="largest", rate="own", share=None, regret=REACHED | {"n_reached": 8})
     write(tmp_path, "regret", [advice(), advice(regret=REACHED | {"value": 1.2}), rule], aim="aim: 1.10")
     text = page(tmp_path)
-    assert "**Time**, 2 probes: regret 1.14 at the median, 1.20 at worst, 1.3% of the table's cost." in text
+    assert "- Time, 2 probes: regret 1.14 at the median, 1.20 at worst, 1.3% of the table's cost." in text
     assert "| w | time | probe | 64@0.1 | 1.08 (1.02 to 1.15) | 1.3% |" in text
     assert "| w | time | largest, own rate | 64@0.1 | at least 1.08, 8 of 10 reached |  |" in text
 
