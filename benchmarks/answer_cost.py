@@ -32,7 +32,7 @@ from target_cases import CASES, TargetCase
 from target_runs import Request, Runner, run_request
 from target_table import TIME, Cell, ExhaustiveTable, TargetRun, complete_tables
 
-REPETITIONS = {"digits-mlp": 5, "digits-cnn": 5, "mnist-mlp": 2, "quadratic": 5}
+REPETITIONS = {"digits-mlp": 3, "digits-cnn": 3, "mnist-mlp": 2, "quadratic": 5}
 SHORT = ("digits-mlp", "quadratic")
 RIVAL_SEED = 3001
 STUDY, RANDOM, TPE = METHODS = ("study", "random search", "TPE")

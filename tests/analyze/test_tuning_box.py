@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from batchlab.analyze.tuning_box import (
+    TORCH_BETAS,
     TunedSetting,
     axes_of,
     setting_at,
@@ -11,6 +12,7 @@ from batchlab.analyze.tuning_box import (
     share_from_center,
     tuned_trial,
 )
+from batchlab.numerics.rules import TORCH_DEFAULTS
 from batchlab.records import Schedule
 from batchlab.studies.trials import trial_settings
 from simulated import INFO, spec
@@ -100,3 +102,7 @@ def test_a_step_schedule_keeps_the_milestones_of_the_study_and_others_have_none(
 def test_nothing_tuned_leaves_a_trial_as_it_is() -> None:
     trial = trial_settings(spec(), INFO, 32, 0.1, 0, "tune")
     assert tuned_trial(trial, ()) is trial
+
+
+def test_the_betas_that_torch_has_are_those_of_the_scaling_rules() -> None:
+    assert TORCH_DEFAULTS["adam"]["betas"] == TORCH_DEFAULTS["adamw"]["betas"] == TORCH_BETAS

@@ -133,7 +133,7 @@ def test_tables_of_other_programs_in_the_same_database_are_left_alone(postgres, 
 
 
 def test_many_processes_can_make_the_store_at_once(postgres_address):
-    command = [sys.executable, "-c", "import sys, batchlab.studies.store as s; s.open_store(sys.argv[1])"]
+    command = [sys.executable, "-c", "import sys, batchlab.studies.store_opening as s; s.open_store(sys.argv[1])"]
     processes = [subprocess.Popen([*command, postgres_address]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0] * 3
 

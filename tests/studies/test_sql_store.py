@@ -111,7 +111,12 @@ def test_four_processes_lose_nothing(store, path):
 
 
 def test_many_processes_can_make_the_store_at_once(path):
-    command = [sys.executable, "-c", "import sys, batchlab.studies.store as s; s.open_store(sys.argv[1])", str(path)]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys, batchlab.studies.store_opening as s; s.open_store(sys.argv[1])",
+        str(path),
+    ]
     processes = [subprocess.Popen(command) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
 

@@ -61,12 +61,9 @@ class NoiseScaleMonitor:
     out, shared ones count once, unused ones as zero. A step whose gradient is not finite is skipped. Batch
     normalization is fine with accumulation, where each micro-batch is normalized by itself whether it is measured or
     not; the noise scale is then that of this micro-batch size. Dropout in training mode is part of the noise.
-    Examples must come in random order.
-
-    A mean loss is taken to be over examples. One over something else (tokens that are not padding, or the sum of class
-    weights by which `nn.CrossEntropyLoss(weight=...)` divides) is a mean of means where micro-batches are plainly
-    added up: weigh each by its share of those counts, with `loss_weight`, for the gradient of the whole batch. What
-    is drawn at random are still examples, and `n_examples` is their number.
+    Examples must come in random order. Where a mean loss is over something else (tokens that are not padding, or the
+    sum of class weights by which `nn.CrossEntropyLoss(weight=...)` divides), weigh each micro-batch by its share of
+    those counts, with `loss_weight`, for the gradient of the whole batch; `n_examples` is the number of examples still.
     """
 
     def __init__(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from batchlab.numerics.rules import TORCH_DEFAULTS
 from batchlab.records import Schedule, Setting, Settings, StudySpec, TrialSettings
 
 # The learning rate lies so many octaves to either side of its center.
@@ -17,6 +16,8 @@ REACH_OCTAVES = 4.0
 DECAY_OCTAVES = 5.0
 USUAL_DECAYS = {"adamw": 0.01}
 OTHER_DECAY = 3e-4
+# Torch's own, of Adam and AdamW; those of `numerics.rules`, which a command must not import to help.
+TORCH_BETAS = (0.9, 0.999)
 MOMENTUM_KEYS = {"sgd": "momentum", "rmsprop": "momentum", "adam": "betas", "adamw": "betas", "adagrad": None}
 LOG, LOG_COMPLEMENT, LINEAR = "log", "log of the complement", "linear"
 
@@ -35,7 +36,7 @@ class Axis:
         """Return the setting at a share of the axis in [0, 1], numbers to three digits so that they can be read.
 
         >>> Axis("momentum", 0.1, 0.99, LOG_COMPLEMENT).at(0.5), Axis("schedule", choices=("constant", "step")).at(0.7)
-        (0.905, 'step')
+        (0.9051, 'step')
         """
         if self.choices:
             return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
@@ -146,7 +147,7 @@ def _own_decay(spec: StudySpec) -> float:
 
 
 def _betas(settings: Mapping[str, Setting]) -> tuple[float, ...]:
-    return cast(tuple[float, ...], settings.get("betas", TORCH_DEFAULTS["adam"]["betas"]))
+    return cast(tuple[float, ...], settings.get("betas", TORCH_BETAS))
 
 
 def _readable(value: float) -> float:

@@ -142,7 +142,7 @@ def say_notes(found: Evidence) -> tuple[str, ...]:
         size, rate = found.race.plan.reference
         notes.append(
             f"No target was given: settings are judged by how soon they come as far as {size}@{say_rate(rate)} would "
-            f"in {horizon:,} examples."
+            f"in {reach:,} examples."
         )
     if found.options.target is not None and not math.isfinite(found.arrived):
         notes.append(

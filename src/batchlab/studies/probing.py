@@ -126,12 +126,14 @@ def _probe(probe: _Probe) -> ProbeFindings:
     memory, peaks = probe_memory(workload, probe.reference, options, max(sizes), info.n_train)
     timed = tuple(sorted({*sizes, *([current.batch_size] if current else [])}))
     probe.tell(f"timing steps at batch sizes {timed[0]} to {timed[-1]}")
-    rate = float((workload.optimizer_settings or {})["lr"])
+    rate = _own_setting(workload).learning_rate
     settings = [
         step_settings(workload, size, rate, memory.value, seed=options.seed, device=options.device) for size in timed
     ]
     costs, flags = size_costs(workload, settings, with_energy=options.objective == "energy")
-    race = _race(probe, costs, sizes, horizon, current, target, memory.value)
+    subject = open_subject(workload, options.seed, options.device, target, probe.is_over)
+    race = _race(probe, subject, costs, sizes, horizon, current or _own_setting(workload), memory.value)
+    _search(probe, race, subject)
     run_to_the_end(race)
     model = race.model(FINAL_DRAWS)
     return findings_of(
@@ -157,21 +159,23 @@ def _probe(probe: _Probe) -> ProbeFindings:
     )
 
 
+def _own_setting(workload: Workload) -> Current:
+    return Current(workload.default_batch_size, float((workload.optimizer_settings or {})["lr"]))
+
+
 def _race(
     probe: _Probe,
+    subject: Subject,
     costs: Mapping[int, SizeCost],
     sizes: Sequence[int],
     horizon: int,
-    current: Current | None,
-    target: float | None,
+    known: Current,
     most: int | None,
 ) -> Race:
-    """Return the race with its search, noise scale, branches and the runs of larger batches made."""
+    """Return the race, with no run made yet; `known` is the setting that it begins from and is judged by."""
     workload, options = probe.workload, probe.options
-    subject = open_subject(workload, options.seed, options.device, target, probe.is_over)
     exponent = rule_exponent(workload.optimizer_name)
     base = base_size({size: costs[size].time.median_s for size in sizes}, horizon, LOG_CRITICAL, LOG_CRITICAL_SD)
-    known = current or Current(workload.default_batch_size, float((workload.optimizer_settings or {})["lr"]))
 
     def start(size: int, rate: float) -> LiveRun:
         settings = step_settings(workload, size, rate, most, seed=options.seed, device=options.device)
@@ -196,16 +200,21 @@ def _race(
         target=subject.target_level,
         reference=(known.batch_size, known.learning_rate),
     )
-    race = Race(start, plan, probe.is_over)
-    probe.tell(f"searching learning rates at batch size {base}")
+    return Race(start, plan, probe.is_over)
+
+
+def _search(probe: _Probe, race: Race, subject: Subject) -> None:
+    """Bracket the learning rate, look at gradients, branch off, and try larger batches."""
+    plan, workload = race.plan, probe.workload
+    probe.tell(f"searching learning rates at batch size {plan.base_batch_size}")
     bracket_rate(race)
     if race.leader() is None:
         raise WorkloadError(
             f"Workload {workload.name!r}: training must lower the validation loss at some learning rate, but diverged "
             f"at every rate tried about {plan.base_learning_rate:.3g}; check the loss, or give a better rate to begin."
         )
-    if not race.is_over():
-        try_setting(race, known.batch_size, known.learning_rate)
+    if plan.reference is not None and not race.is_over():
+        try_setting(race, *plan.reference)
     if not race.is_over():
         _look_at_gradients(probe, race, subject)
     if not race.is_over():
@@ -213,7 +222,6 @@ def _race(
     probe.tell("trying larger batches")
     climb(race)
     probe.tell("racing the settings that may be best")
-    return race
 
 
 def _look_at_gradients(probe: _Probe, race: Race, subject: Subject) -> None:
