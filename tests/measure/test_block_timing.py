@@ -29,7 +29,8 @@ class FakeMachine:
         return time_blocks([self.stepper(index) for index in range(n_steppers)], clock=lambda: self.now)
 
     def blocks(self) -> list[int]:
-        return [index for index, count in self.calls if count > 1]
+        """Return whose the blocks were: each is made in two parts, the first of them to see how long it will take."""
+        return [index for index, count in self.calls if count > 1][::2]
 
 
 def test_a_step_takes_what_the_clock_says() -> None:
@@ -102,3 +103,9 @@ def test_a_machine_that_gets_quiet_is_timed_again_once() -> None:
     assert len(machine.calls) == 3 + 2 * BLOCKS
     assert times.calm
     assert times.seconds[0] == pytest.approx((0.3,) * BLOCKS)
+
+
+def test_a_block_that_would_take_long_ends_after_a_tenth() -> None:
+    machine = FakeMachine(lambda index, made: 0.001 if made <= 20 else 0.05)
+    assert machine.time(n_steppers=1).seconds == ((pytest.approx(0.05),) * BLOCKS,)
+    assert [count for _, count in machine.calls if count > 1] == [20] * BLOCKS
