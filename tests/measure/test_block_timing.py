@@ -1,3 +1,4 @@
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,9 +29,13 @@ class FakeMachine:
     def time(self, n_steppers: int = 2):
         return time_blocks([self.stepper(index) for index in range(n_steppers)], clock=lambda: self.now)
 
-    def blocks(self) -> list[int]:
-        """Return whose the blocks were: each is made in two parts, the first of them to see how long it will take."""
-        return [index for index, count in self.calls if count > 1][::2]
+    def blocks(self) -> list[tuple[int, int]]:
+        """Return whose the blocks were, and their steps: a tenth of them first, then the others in one call."""
+        return [
+            (index, first + rest)
+            for (index, first), (same, rest) in itertools.pairwise(self.calls)
+            if index == same and rest >= 9 * first
+        ]
 
 
 def test_a_step_takes_what_the_clock_says() -> None:
@@ -48,12 +53,12 @@ def test_slow_first_steps_are_not_in_the_figures() -> None:
 def test_blocks_take_a_fifth_of_a_second_and_come_in_rounds_of_changing_order() -> None:
     machine = FakeMachine(lambda index, made: 0.002 * (1 + index))
     machine.time(4)
-    blocks = machine.blocks()
+    blocks = [index for index, _ in machine.blocks()]
     rounds = [tuple(blocks[start : start + 4]) for start in range(0, len(blocks), 4)]
     assert {tuple(sorted(one)) for one in rounds} == {(0, 1, 2, 3)}
     assert len(rounds) == BLOCKS
     assert len(set(rounds)) > 1
-    assert {count * 0.002 * (1 + index) >= 0.2 for index, count in machine.calls if count > 1} == {True}
+    assert {count * 0.002 * (1 + index) >= 0.2 for index, count in machine.blocks()} == {True}
 
 
 def test_a_warm_up_ends_after_a_second_of_slow_steps() -> None:
