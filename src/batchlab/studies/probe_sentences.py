@@ -128,10 +128,10 @@ def _say_branches(branches: Branches) -> str:
     else:
         text = f"Branches up to batch size {test.low} lose less than {share}, and at {test.high} they lose more."
     if not branches.moved:
-        return f"{text} Half as many examples say the same."
+        return f"{text} After half as many examples it was the same."
     early = branches.early
-    more = "none more" if early.high is None else f"more at {early.high}"
-    return f"{text} After half as many it was less up to {early.low}, {more}: it depends on how long one looks."
+    limit = "none was shown to" if early.high is None else f"those up to {early.low} did not, and {early.high} did"
+    return f"{text} After half as many examples {limit}: it depends on how long one looks."
 
 
 def say_notes(found: Evidence) -> tuple[str, ...]:
