@@ -27,7 +27,7 @@ size. "No target" is a probe that is not told the target by which it is judged.
 
 ANSWER = """
 The same tables. A study to the target (`--search model`) beside random search and Optuna's TPE in the table's own box,
-which stop when they have spent what the study has. Medians over {n} searches a method.
+which stop when they have spent what the study has. Medians over up to {n} searches a method and workload.
 """
 
 OVERHEAD = """
@@ -114,6 +114,9 @@ def answer_cost(record: Record) -> str:
     groups: dict[tuple[str, str], list[Record]] = {}
     for row in record["figures"]:
         groups.setdefault((row["workload"], row["method"]), []).append(row)
+    n = max(len(rows) for rows in groups.values())
+    for row in record["figures"]:
+        groups.setdefault(("all", row["method"]), []).append(row)
     body = []
     for (workload, method), rows in groups.items():
         values = [float("inf") if row["regret"] is None else row["regret"]["value"] for row in rows]
@@ -129,7 +132,6 @@ def answer_cost(record: Record) -> str:
             ]
         )
     heads = ["workload", "search", "cost", "regret, median", "worst", "missed the target at times"]
-    n = max(len(rows) for rows in groups.values())
     return ANSWER.format(n=n) + f"\n{record['settings']['aim'].capitalize()}.\n\n" + table(heads, body, 2)
 
 

@@ -108,12 +108,12 @@ def _bars(x: Sequence[float], low: Sequence[float], high: Sequence[float], color
     return go.Scatter(x=places, y=heights, mode="lines", line=line, showlegend=False, hoverinfo="skip")
 
 
-def write_page(figures: list[tuple[go.Figure, str]], path: Path) -> None:
-    """Write figures with their captions as one HTML file that opens without a network."""
+def write_page(figures: list[tuple[go.Figure, str]], path: Path, *, head: str = "", tail: str = "") -> None:
+    """Write figures with their captions as one HTML file that opens without a network, between two pieces of HTML."""
     parts = [
         f"{figure.to_html(full_html=False, include_plotlyjs=index == 0, config=CONFIG)}\n<p>{caption}</p>"
         for index, (figure, caption) in enumerate(figures)
     ]
     page = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>batchlab</title></head>\n'
     page += '<body style="max-width: 60rem; margin: auto; font-family: system-ui, sans-serif">\n'
-    path.write_text(page + "\n".join(parts) + "\n</body></html>\n", encoding="utf-8")
+    path.write_text(page + "\n".join((head, *parts, tail)) + "\n</body></html>\n", encoding="utf-8")
