@@ -163,3 +163,9 @@ def test_characters_that_stdout_does_not_know_are_replaced():
 def test_the_exit_code_is_that_of_the_command(monkeypatch):
     monkeypatch.setattr("batchlab.cli.list_studies.run", lambda arguments: 7)
     assert main(["list"]) == 7
+
+
+def test_a_study_begins_without_what_only_some_need():
+    script = "import sys, batchlab.studies.run; assert not {'scipy.stats', 'torch', 'optuna'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy
-from scipy.stats import qmc
 
 from batchlab.analyze.tuning_box import Axis
 from batchlab.errors import MissingPackage
@@ -53,6 +52,9 @@ def quasi_random(n_axes: int, n: int, seed: int) -> tuple[Place, ...]:
 
     More of them begin with the same ones.
     """
+    # Over a second to import, which a study that tunes the learning rate alone need not wait for.
+    from scipy.stats import qmc
+
     points = qmc.Halton(n_axes, scramble=True, seed=numpy.random.default_rng(seed)).random(n)
     return tuple(Place(tuple(point)) for point in points.tolist())
 
