@@ -214,9 +214,9 @@ def kills(record: Record) -> str:
 def faults(record: Record) -> str:
     """Return the table of `faults.py`."""
     figures = dict(record["figures"])
-    undisturbed = figures.pop("trials_undisturbed")
+    undisturbed = figures.pop("trials_undisturbed")["done"]
     body = [
-        [name.replace("-", " "), str(found["trials"]), "yes" if found["same_trials_and_answer"] else "no"]
+        [name.replace("-", " "), str(found["trials"]["done"]), "yes" if found["same_trials_and_answer"] else "no"]
         for name, found in figures.items()
     ]
     text = f"\nOne study, disturbed in one way at a time; undisturbed it has {undisturbed} trials.\n\n"
