@@ -1,7 +1,6 @@
 """What today's setting found, beside what the study recommends."""
 
 import dataclasses
-import math
 import statistics
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from batchlab.analyze.current_loss import Loss, Pick, loss_of_current
 from batchlab.analyze.current_sentence import current_sentence
 from batchlab.analyze.findings import CurrentRow, Estimate, Recommended
 from batchlab.analyze.prepared import Prepared
-from batchlab.analyze.rows import estimate, micro_batch_size_of, optional_estimate
+from batchlab.analyze.rows import measured_current
 from batchlab.analyze.tuning_box import settings_of
 from batchlab.numerics.intervals import Interval
 from batchlab.records import TrialResult
@@ -27,10 +26,11 @@ def current_row(study: Prepared, outcome: Outcome, recommended: Recommended | No
     done = [one for one in found if one.status == "done"]
     against = _against(study, recommended)
     loss = _loss(study, outcome, done, against) if against is not None and len(done) == len(found) else None
-    row = _measured(study, found, done, against)
+    row = measured_current(study, found, done, against)
     row = dataclasses.replace(
         row,
         loses=None if loss is None else Estimate(loss.interval.mean, loss.interval.low, loss.interval.high),
+        time_ratio=_time_ratio(study, row),
         flags=_flags(study, found, against, loss),
     )
     sentence = current_sentence(row, study.metric, n_trained=len(found), is_recommended=recommended is not None)
@@ -81,36 +81,13 @@ def _loss(study: Prepared, outcome: Outcome, done: Sequence[TrialResult], agains
     return loss_of_current(current, pick)
 
 
-def _measured(
-    study: Prepared, found: Sequence[TrialResult], done: Sequence[TrialResult], against: int | None
-) -> CurrentRow:
-    """Return the row with what was measured, still without comparison and sentence."""
-    settings = found[0].settings
-    step_time_s = study.step_times.get(settings.batch_size)
-    seconds = None if step_time_s is None else settings.n_steps * step_time_s
-    other = (
-        None if against is None else study.seconds_of({against: study.confirmed[against][0].settings.n_steps})[against]
-    )
-    micro_batch_size = micro_batch_size_of(found)
-    return CurrentRow(
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        n_seeds=len(done),
-        n_steps=settings.n_steps,
-        micro_batch_size=micro_batch_size,
-        gradient_accumulation_steps=math.ceil(settings.batch_size / micro_batch_size),
-        valid_metric=estimate(study, [one.valid_metric for one in done]),
-        test_metric=optional_estimate(study, [one.test_metric for one in done]),
-        train_metric=optional_estimate(study, [one.train_metric for one in done]),
-        step_time_s=step_time_s,
-        seconds=seconds,
-        against_batch_size=against,
-        against_learning_rate=None if against is None else study.rates[against].value,
-        loses=None,
-        time_ratio=seconds / other if seconds is not None and other else None,
-        sentence="",
-        flags=(),
-    )
+def _time_ratio(study: Prepared, row: CurrentRow) -> float | None:
+    """Return the quiet seconds of today's setting over those of the arm that it is compared with."""
+    against = row.against_batch_size
+    if against is None or row.seconds is None:
+        return None
+    other = study.seconds_of({against: study.confirmed[against][0].settings.n_steps})[against]
+    return row.seconds / other if other else None
 
 
 def _flags(study: Prepared, found: Sequence[TrialResult], against: int | None, loss: Loss | None) -> tuple[str, ...]:

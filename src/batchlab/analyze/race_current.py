@@ -1,5 +1,6 @@
 """Today's setting in a race: how much longer it takes to the target than what is recommended."""
 
+import dataclasses
 import math
 
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
@@ -8,7 +9,7 @@ from batchlab.analyze.findings import CurrentRow, Recommended
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import MARGIN
 from batchlab.analyze.race_answer import log_cost, race_contest, race_unit, step_cost_at
-from batchlab.analyze.rows import estimate, micro_batch_size_of, optional_estimate
+from batchlab.analyze.rows import measured_current
 from batchlab.analyze.target import target_run
 from batchlab.analyze.target_sentences import say_target
 from batchlab.analyze.to_target import Pursuit
@@ -32,8 +33,7 @@ def race_current_row(
     loss = None
     if recommended is not None and len(ended) == len(found):
         loss = _loss(study, pursuit, outcome, ended, recommended.batch_size)
-    settings, micro_batch_size = found[0].settings, micro_batch_size_of(found)
-    step_time_s = study.step_times.get(settings.batch_size)
+    settings = found[0].settings
     is_same = recommended is not None and (settings.batch_size, settings.learning_rate) == (
         recommended.batch_size,
         recommended.learning_rate,
@@ -45,21 +45,8 @@ def race_current_row(
         "failed": len(found) < len(study.current),
     }
     flags = tuple(flag for flag, is_present in present.items() if is_present)
-    return CurrentRow(
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        n_seeds=len(ended),
-        n_steps=settings.n_steps,
-        micro_batch_size=micro_batch_size,
-        gradient_accumulation_steps=math.ceil(settings.batch_size / micro_batch_size),
-        valid_metric=estimate(study, [one.valid_metric for one in ended]),
-        test_metric=optional_estimate(study, [one.test_metric for one in ended]),
-        train_metric=optional_estimate(study, [one.train_metric for one in ended]),
-        step_time_s=step_time_s,
-        seconds=None if step_time_s is None else settings.n_steps * step_time_s,
-        against_batch_size=None if recommended is None else recommended.batch_size,
-        against_learning_rate=None if recommended is None else recommended.learning_rate,
-        loses=None,
+    return dataclasses.replace(
+        measured_current(study, found, ended, None if recommended is None else recommended.batch_size),
         time_ratio=None if loss is None else math.exp(loss.interval.mean),
         sentence=_sentence(study, found, loss, recommended, is_same=is_same),
         flags=flags if loss is None or is_same else (*flags, *loss.outcomes),

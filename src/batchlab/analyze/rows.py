@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from batchlab.analyze.arms import arm_of
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
-from batchlab.analyze.findings import BatchSizeRow, Estimate
+from batchlab.analyze.findings import BatchSizeRow, CurrentRow, Estimate
 from batchlab.analyze.learning_rates import is_chosen
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.target import NO_TARGET, Reach
@@ -45,6 +45,41 @@ def batch_size_row(study: Prepared, size: int, outcome: Outcome, reach: Reach = 
         joules_to_target=reach.joules,
         n_reached=reach.n_reached,
         settings=rate.settings,
+    )
+
+
+def measured_current(
+    study: Prepared, found: Sequence[TrialResult], ended: Sequence[TrialResult], against: int | None
+) -> CurrentRow:
+    """Return the row of today's setting with what was measured, still without comparison, sentence and flags.
+
+    Args:
+        study: of which it is a part.
+        found: its trials.
+        ended: those of them that count.
+        against: the arm that it is compared with.
+    """
+    settings = found[0].settings
+    step_time_s = study.step_times.get(settings.batch_size)
+    micro_batch_size = micro_batch_size_of(found)
+    return CurrentRow(
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        n_seeds=len(ended),
+        n_steps=settings.n_steps,
+        micro_batch_size=micro_batch_size,
+        gradient_accumulation_steps=math.ceil(settings.batch_size / micro_batch_size),
+        valid_metric=estimate(study, [one.valid_metric for one in ended]),
+        test_metric=optional_estimate(study, [one.test_metric for one in ended]),
+        train_metric=optional_estimate(study, [one.train_metric for one in ended]),
+        step_time_s=step_time_s,
+        seconds=None if step_time_s is None else settings.n_steps * step_time_s,
+        against_batch_size=against,
+        against_learning_rate=None if against is None else study.rates[against].value,
+        loses=None,
+        time_ratio=None,
+        sentence="",
+        flags=(),
     )
 
 

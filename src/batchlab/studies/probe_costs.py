@@ -51,16 +51,18 @@ class SizeCost:
 
 
 def micro_batch_size(batch_size: int, most: int | None) -> int:
-    """Return the size of the fewest equal parts of a batch that are no larger than `most`; None is no limit.
+    """Return the size of the parts of a batch, the fewest that are no larger than `most`; None is no limit.
+
+    They are equal, unless that would take twice as many or more: then the last one is smaller.
 
     >>> micro_batch_size(512, None), micro_batch_size(512, 200), micro_batch_size(7, 3)
-    (512, 128, 1)
+    (512, 128, 3)
     """
     if most is None or batch_size <= most:
         return batch_size
-    return next(
-        batch_size // parts for parts in range(-(-batch_size // most), batch_size + 1) if batch_size % parts == 0
-    )
+    fewest = -(-batch_size // most)
+    equal = (parts for parts in range(fewest, 2 * fewest) if batch_size % parts == 0)
+    return -(-batch_size // next(equal, fewest))
 
 
 def step_settings(
