@@ -66,7 +66,7 @@ bench: $(STAMP) ## run every benchmark in short, to look at: a few minutes
 	$(BIN)/python benchmarks/regret.py --short
 	$(BIN)/python benchmarks/answer_cost.py --short
 
-evidence: $(PEERS) ## run every benchmark in full and write what it found under evidence/: up to an hour
+evidence: $(PEERS) ## run every benchmark in full and write what it found under evidence/: some two hours
 	$(BIN)/python benchmarks/tuning_noise.py --write
 	$(BIN)/python benchmarks/controls.py --write
 	$(BIN)/python benchmarks/kill_resume.py --write
