@@ -52,8 +52,8 @@ def test_an_objective_that_nothing_counts_is_refused(monkeypatch):
     with pytest.raises(UsageError) as raised:
         check_energy("cpu")
     assert str(raised.value) == (
-        "The objective energy needs a counter of joules, and none can be read here (RAPL: none here.); choose time, "
-        "which is near to it on one machine."
+        "The objective energy needs a counter of joules, and none can be read here (RAPL: none here.); choose time "
+        "or examples."
     )
 
 

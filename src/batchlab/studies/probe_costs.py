@@ -84,7 +84,7 @@ def check_energy(device: str) -> None:
     if not counters.found:
         raise UsageError(
             "The objective energy needs a counter of joules, and none can be read here "
-            f"({' '.join(counters.missing)}); choose time, which is near to it on one machine."
+            f"({' '.join(counters.missing)}); choose time or examples."
         )
 
 
