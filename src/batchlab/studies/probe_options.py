@@ -45,7 +45,8 @@ def checked_current(options: ProbeOptions, n_train: int) -> Current | None:
         )
     if options.objective not in OBJECTIVES:
         raise UsageError(
-            f"`objective` is one of {', '.join(OBJECTIVES)}, got {options.objective!r}; use time for the shortest training."
+            f"`objective` is one of {', '.join(OBJECTIVES)}, got {options.objective!r}; use time for the shortest "
+            "training."
         )
     for name in ("max_minutes", "price_per_hour"):
         value = getattr(options, name)
