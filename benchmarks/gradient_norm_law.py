@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from batchlab.measure.batches import in_chunks
-from batchlab.measure.gradient_norms import measure_gradient_norms
+from batchlab.measure.gradient_norms import draw_streams, measure_gradient_norms
 from batchlab.measure.gradients import MeanLoss, batch_gradient, mean_loss_of, trained_parameters
 from batchlab.measure.noise import measure_noise
 from batchlab.measure.per_example import per_example_sq_norms
@@ -84,10 +84,8 @@ def measure(model: nn.Module, inputs: Tensor, targets: Tensor, epochs: int, draw
             model,
             MEAN_LOSS,
             lambda rows: (inputs[rows], targets[rows]),
-            len(inputs),
+            draw_streams(len(inputs), sizes[-1], n, seed=epochs),
             batch_sizes=sizes,
-            n_draws=n,
-            seed=epochs,
         )
         relative = drawn.sq_norms / (signal + trace / numpy.array(sizes))
         ratios += relative.mean(axis=0).tolist()

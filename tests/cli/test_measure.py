@@ -34,7 +34,7 @@ def test_json_is_one_object_on_stdout_and_progress_goes_to_stderr(capsys):
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found["format"] == "batchlab.measure/1" and found["checkpoints"][0]["noise_scale"]["method"] == "fieller"
-    assert err == "checkpoint 1 of 1 measured\n"
+    assert err.startswith("training to step 6\nstep 6 (1 of 1): noise scale\n")
 
 
 def test_two_budgets_are_wrong_usage(capsys):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import measure_cases
-from batchlab.measure.gradient_norms import measure_gradient_norms
+from batchlab.measure.gradient_norms import draw_streams, measure_gradient_norms
 from batchlab.measure.gradients import batch_gradient
 from batchlab.measure.per_example import per_example_sq_norms
 from batchlab.workload import cross_entropy
@@ -44,7 +44,7 @@ def test_the_law_holds_for_digits(epochs):
     trace = float(per_example_sq_norms(model, DIGITS, (inputs, targets), method="closed").mean()) - signal
     sizes = (16, 64, 256)
     drawn = measure_gradient_norms(
-        model, DIGITS, reader(inputs, targets), len(inputs), batch_sizes=sizes, n_draws=150, seed=1
+        model, DIGITS, reader(inputs, targets), draw_streams(len(inputs), 256, 150, seed=1), batch_sizes=sizes
     )
     relative = drawn.sq_norms / (signal + trace / np.array(sizes))
     errors = relative.std(axis=0, ddof=1) / 150**0.5
@@ -56,7 +56,7 @@ def test_smaller_batches_are_the_beginnings_of_larger_ones():
     model = measure_cases.Shifted(torch.zeros(3))
     data = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
     drawn = measure_gradient_norms(
-        model, measure_cases.mean_output, reader(data), 50, batch_sizes=(1, 3, 8), n_draws=5, seed=2
+        model, measure_cases.mean_output, reader(data), draw_streams(50, 8, 5, seed=2), batch_sizes=(1, 3, 8)
     )
     generator = torch.Generator().manual_seed(2)
     for row in drawn.sq_norms:
@@ -74,7 +74,7 @@ def test_large_batches_go_through_in_parts(monkeypatch):
         return torch.zeros(len(indices), 2)
 
     model = measure_cases.Shifted(torch.ones(2))
-    drawn = measure_gradient_norms(model, measure_cases.mean_output, read, 9, batch_sizes=(2, 12), n_draws=1)
+    drawn = measure_gradient_norms(model, measure_cases.mean_output, read, draw_streams(9, 12, 1), batch_sizes=(2, 12))
     assert seen == [2, 4, 4, 2] and drawn.sq_norms.tolist() == [pytest.approx([2, 2])]
 
 
@@ -86,7 +86,9 @@ def test_batch_normalization_always_sees_the_smallest_size():
         return measure_cases.vectors(0, len(indices))
 
     model = nn.Sequential(nn.BatchNorm1d(7), nn.Linear(7, 5))
-    drawn = measure_gradient_norms(model, measure_cases.CLASSIFICATION, read, 9, batch_sizes=(4, 8, 16), n_draws=2)
+    drawn = measure_gradient_norms(
+        model, measure_cases.CLASSIFICATION, read, draw_streams(9, 16, 2), batch_sizes=(4, 8, 16)
+    )
     assert set(seen) == {4} and drawn.normalized_over == "0"
     assert model[0].num_batches_tracked == 0
 
@@ -98,14 +100,14 @@ def test_sizes_that_batch_normalization_cannot_have_are_refused():
         "out."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-        measure_gradient_norms(model, measure_cases.CLASSIFICATION, None, 9, batch_sizes=(4, 6), n_draws=2)
+        measure_gradient_norms(model, measure_cases.CLASSIFICATION, None, draw_streams(9, 6, 2), batch_sizes=(4, 6))
 
 
 def test_streams_that_are_not_finite_are_left_out():
     data = torch.tensor([[1.0], [float("nan")]])
     model = measure_cases.Shifted(torch.zeros(1))
     drawn = measure_gradient_norms(
-        model, measure_cases.mean_output, reader(data), 2, batch_sizes=(1, 2), n_draws=40, seed=0
+        model, measure_cases.mean_output, reader(data), draw_streams(2, 2, 40), batch_sizes=(1, 2)
     )
     assert 0 < drawn.n_skipped < 40 and len(drawn.sq_norms) == 40 - drawn.n_skipped
 
@@ -114,4 +116,12 @@ def test_streams_that_are_not_finite_are_left_out():
 def test_other_sizes_than_rising_ones_are_refused(sizes):
     expected = f"`batch_sizes` must be two or more whole numbers in rising order, got {list(sizes)}; use powers of two."
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-        measure_gradient_norms(measure_cases.mlp(), measure_cases.CLASSIFICATION, None, 9, batch_sizes=sizes)
+        measure_gradient_norms(measure_cases.mlp(), measure_cases.CLASSIFICATION, None, [], batch_sizes=sizes)
+
+
+def test_a_stream_of_another_length_is_refused():
+    expected = "A stream must have 4 examples, as many as the largest batch size, got 3; see `draw_streams`."
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        measure_gradient_norms(
+            measure_cases.mlp(), measure_cases.CLASSIFICATION, None, draw_streams(9, 3, 1), batch_sizes=(2, 4)
+        )

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import json
 import re
@@ -9,7 +10,7 @@ from torch import nn
 import cases
 from batchlab.errors import UsageError
 from batchlab.records import Budget, to_json
-from batchlab.studies import measuring
+from batchlab.studies import measured_checkpoint
 from batchlab.studies.measuring import MeasurementPlan, measure_workload
 from batchlab.workloads.quadratic import quadratic
 
@@ -19,9 +20,9 @@ SHORT = MeasurementPlan(batch_size=8, budget=Budget("steps", 12), checkpoints=2,
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "MOST_BLOCKS", 12)
-        patch.setattr(measuring, "N_PAIRS", 8)
-        patch.setattr(measuring, "CURVATURE_BLOCKS", 12)
+        patch.setattr(measured_checkpoint, "MOST_BLOCKS", 12)
+        patch.setattr(measured_checkpoint, "N_PAIRS", 8)
+        patch.setattr(measured_checkpoint, "CURVATURE_BLOCKS", 12)
         yield
 
 
@@ -33,7 +34,7 @@ def classifier():
 def test_every_part_is_measured_at_both_ends(classifier):
     assert [point.step for point in classifier.checkpoints] == [1, 12]
     for point in classifier.checkpoints:
-        assert point.norms.n_draws == 20 and point.norms.reference_batch_size == 1024
+        assert point.norms.n_draws == 20 and point.norms.reference_batch_size == 64
         assert point.interference.same_class.n_pairs + point.interference.different_class.n_pairs == 96 * 95 // 2
         assert point.order.n_pairs == 8 and point.order.learning_rate == 0.05
         assert point.curvature_noise_scale.n_blocks == 12
@@ -58,12 +59,40 @@ def test_the_quadratic_has_the_noise_scale_it_should():
     # or more, and twice the half-width of a 95 % interval: false alarm rate .003 for the two together.
     seen = []
     plan = MeasurementPlan(batch_size=64, budget=Budget("steps", 1), checkpoints=1, draws=20, learning_rate=1e-6)
-    found = measure_workload(quadratic(), plan, lambda done, total: seen.append((done, total)))
+    found = measure_workload(quadratic(), plan, seen.append)
     h = 1 / np.arange(1, 101)
     scale = found.checkpoints[0].noise_scale
     for interval, truth in ((scale.trace, h.sum()), (scale.signal, (h**2).sum())):
         assert abs(interval.mean - truth) < 2 * (interval.high - interval.mean)
-    assert seen == [(1, 1)]
+    assert seen == [
+        "training to step 1",
+        "step 1 (1 of 1): noise scale",
+        "step 1 (1 of 1): noise scale weighted by curvature",
+        "step 1 (1 of 1): norms by batch size",
+        "step 1 (1 of 1): pairs of examples",
+        "step 1 (1 of 1): order of steps",
+    ]
+
+
+def test_without_time_the_least_is_measured_and_the_notes_say_so():
+    found = measure_workload(cases.tiny_classifier(), dataclasses.replace(SHORT, draws=30, max_minutes=1e-9))
+    for point in found.checkpoints:
+        assert point.noise_scale.n_blocks == 2 and point.curvature_noise_scale.n_blocks == 2
+        assert point.norms is None and point.order.n_pairs == 2 and point.interference is not None
+        assert point.notes == (
+            f"Step {point.step}, noise scale: 2 of up to 12 blocks, as its time was over; a higher --max-minutes gives "
+            "more.",
+            f"Step {point.step}, noise scale weighted by curvature: 2 of up to 12 blocks, as its time was over; a "
+            "higher --max-minutes gives more.",
+            f"Step {point.step}, norms by batch size: 2 of up to 30 draws, as its time was over; a higher "
+            "--max-minutes gives more. Fewer than 20 make no table.",
+            f"Step {point.step}, order of steps: 2 of up to 8 pairs, as its time was over; a higher --max-minutes "
+            "gives more.",
+        )
+
+
+def test_no_note_speaks_of_time_where_there_was_enough(classifier):
+    assert not any("--max-minutes" in note for point in classifier.checkpoints for note in point.notes)
 
 
 def test_batch_normalization_is_measured_by_micro_batch_and_says_so():
@@ -81,7 +110,7 @@ def test_a_model_without_a_second_derivative_says_so(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("derivative for aten::fused is not implemented")
 
-    monkeypatch.setattr(measuring, "measure_curvature_noise", fail)
+    monkeypatch.setattr(measured_checkpoint, "measure_curvature_noise", fail)
     point = measure_workload(cases.tiny_classifier(), SHORT).checkpoints[0]
     assert point.curvature_noise_scale is None
     assert point.notes == (
@@ -111,6 +140,11 @@ def test_a_workload_with_a_step_is_measured():
         (
             {"batch_size": 97},
             "The batch size must lie between 1 and the 96 training examples, got 97; use one of them.",
+        ),
+        (
+            {"max_minutes": 0},
+            "A measurement needs some time, got max_minutes = 0; 3 is the default, and whatever it is two blocks are "
+            "measured.",
         ),
         ({"checkpoints": 0}, "A measurement needs 1 checkpoint or more, got 0; 4 show a trend."),
     ],

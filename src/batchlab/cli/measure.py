@@ -6,7 +6,7 @@ import sys
 from batchlab.cli import options
 from batchlab.cli.output import console, print_json
 
-KEYWORDS = ("batch_size", "learning_rate", "checkpoints", "draws", "seed", "device", "data_dir")
+KEYWORDS = ("batch_size", "learning_rate", "checkpoints", "draws", "max_minutes", "seed", "device", "data_dir")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--lr", dest="learning_rate", type=number("--lr"), metavar="LR", help="its learning rate, held constant")
     add("--checkpoints", type=whole("--checkpoints"), metavar="N", help="how often to look, early to late (default 4)")
     add("--draws", type=whole("--draws"), metavar="N", help="batches of each size for the norms (default 300)")
+    add(
+        "--max-minutes",
+        type=number("--max-minutes"),
+        metavar="M",
+        help="time for measuring, training apart (default 3)",
+    )
     add("--seed", type=whole("--seed"), metavar="N", help="seed of everything random (default 0)")
     add("--device", metavar="NAME", help="cpu (the default), cuda, cuda:1, ...")
     add("--data", dest="data_dir", metavar="DIR", help="where the workload's data files are")
@@ -55,5 +61,5 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(done: int, total: int) -> None:
-    print(f"checkpoint {done} of {total} measured", file=sys.stderr, flush=True)
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

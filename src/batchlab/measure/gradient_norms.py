@@ -1,6 +1,6 @@
 """The norm of a mini-batch gradient by batch size, from nested draws at frozen parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,33 +26,37 @@ MOST_AT_ONCE = 512
 class NormDraws:
     """|g_B|² of the mean loss at each batch size, shape (streams, sizes); a row's batches are nested in one another.
 
-    `n_data` is the number of examples drawn from without replacement, None where they were drawn with it.
     `normalized_over` names a batch normalization, which then ran on micro-batches of the smallest batch size.
     `n_skipped` streams had a gradient that was not finite.
     """
 
     batch_sizes: tuple[int, ...]
     sq_norms: Array
-    n_data: int | None
     n_skipped: int
     normalized_over: str | None
+
+
+def draw_streams(n_data: int, length: int, n_draws: int = DRAWS, *, seed: int = 0) -> Iterator[Tensor]:
+    """Yield `n_draws` tensors of so many example indices, drawn from `n_data` with replacement."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(n_draws):
+        yield torch.randint(n_data, (length,), generator=generator)
 
 
 def measure_gradient_norms(
     model: nn.Module,
     mean_loss: MeanLoss,
     read: Read,
-    n_data: int,
+    streams: Iterable[Tensor],
     *,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    n_draws: int = DRAWS,
     seed: int = 0,
 ) -> NormDraws:
-    """Draw `n_draws` batches of each size and return their squared gradient norms; the model is left as found.
+    """Return the squared gradient norms of one batch of each size a stream; the model is left as found.
 
-    Each stream draws as many examples as the largest size has, with replacement, and each smaller batch is its
-    beginning: all sizes for the price of the largest. Sizes therefore share examples, streams do not: take errors over
-    streams. Draws are independent, so that E|g_B|² = |G|² + tr(Σ)/B exactly, with G and Σ those of the data set.
+    Each stream has as many examples as the largest size, and each smaller batch is its beginning: all sizes for the
+    price of the largest. Sizes therefore share examples, streams do not: take errors over streams. Where examples are
+    drawn with replacement, E|g_B|² = |G|² + tr(Σ)/B exactly, with G and Σ those of the data set.
 
     Where a batch normalization looks at the batch, every pass has as many examples as the smallest size, which the
     others must be multiples of: the law then holds for its micro-batches.
@@ -61,25 +65,24 @@ def measure_gradient_norms(
         model: at the parameters of interest; its mode is used as it is.
         mean_loss: `mean_loss(model, batch)`, a mean over the examples.
         read: from a tensor of example indices to their batch.
-        n_data: number of examples to draw from.
+        streams: example indices, shape (largest size,) each, as from `draw_streams`. Where they end must not depend on
+            the norms that were found.
         batch_sizes: in rising order.
-        n_draws: number of streams.
-        seed: of the draws and of dropout.
+        seed: of dropout.
     """
     sizes = tuple(batch_sizes)
     _check_sizes(sizes)
     parameters = tuple(trained_parameters(model).values())
-    generator = torch.Generator().manual_seed(seed)
     rows = []
     with untouched(model, seed=seed):
         coupled = coupling_module(model)
         spans = _spans(sizes, sizes[0] if coupled is not None else MOST_AT_ONCE)
-        for _ in range(n_draws):
-            indices = torch.randint(n_data, (sizes[-1],), generator=generator)
+        for indices in streams:
+            _check_stream(indices, sizes[-1])
             rows.append(_one_stream(model, mean_loss, parameters, [read(indices[a:b]) for a, b in spans], spans, sizes))
         norms = torch.stack(rows).cpu().numpy()
     finite = numpy.isfinite(norms).all(axis=1)
-    return NormDraws(sizes, norms[finite], None, int((~finite).sum()), coupled)
+    return NormDraws(sizes, norms[finite], int((~finite).sum()), coupled)
 
 
 def _one_stream(
@@ -120,4 +123,12 @@ def _check_sizes(sizes: tuple[int, ...]) -> None:
     if len(sizes) < 2 or sizes[0] < 1 or list(sizes) != sorted(set(sizes)):
         raise ValueError(
             f"`batch_sizes` must be two or more whole numbers in rising order, got {list(sizes)}; use powers of two."
+        )
+
+
+def _check_stream(indices: Tensor, largest: int) -> None:
+    if len(indices) != largest:
+        raise ValueError(
+            f"A stream must have {largest} examples, as many as the largest batch size, got {len(indices)}; see "
+            "`draw_streams`."
         )
