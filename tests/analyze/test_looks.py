@@ -6,7 +6,7 @@ import pytest
 
 from batchlab.analyze.contest import standing
 from batchlab.analyze.learning_rates import ChosenLearningRate
-from batchlab.analyze.looks import Course, course_of, seed_looks
+from batchlab.analyze.looks import Course, metric_course, seed_looks
 from batchlab.numerics.sequential import look_levels
 from batchlab.records import StudySpec, TrialResult
 from batchlab.studies.plan import trial_settings
@@ -37,7 +37,7 @@ def rows(means: list[float], generator: numpy.random.Generator, n_seeds: int = 2
 
 
 def course(confirmed: Rows, question: StudySpec = QUESTION) -> Course:
-    found = course_of(question, INFO, RATES, confirmed)
+    found = metric_course(question, INFO, RATES, confirmed)
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ def test_looks_are_half_as_far_apart_again_and_end_at_the_most(seeds: int, most:
 
 
 def test_a_fixed_number_of_seeds_has_no_course() -> None:
-    assert course_of(spec(lr_mode="fixed"), INFO, RATES, {}) is None
+    assert metric_course(spec(lr_mode="fixed"), INFO, RATES, {}) is None
 
 
 def test_before_the_first_look_every_size_needs_its_seeds() -> None:
@@ -132,7 +132,7 @@ def test_fewer_sizes_are_compared_as_strictly_as_all_were() -> None:
 def test_one_size_alone_needs_no_more_than_the_first_seeds() -> None:
     question = dataclasses.replace(QUESTION, batch_sizes=(8,))
     confirmed = first(rows([0.02] * 5, numpy.random.default_rng(0)), 5)
-    found = course_of(question, INFO, {8: RATES[8]}, {8: confirmed[8]})
+    found = metric_course(question, INFO, {8: RATES[8]}, {8: confirmed[8]})
     assert found is not None
     assert (found.n_seeds, found.is_open) == ({8: 5}, False)
 

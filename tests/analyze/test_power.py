@@ -3,8 +3,10 @@ import re
 
 import pytest
 
+import race_cases
 from batchlab.analyze.findings import MetricInfo
-from batchlab.analyze.power import Comparing, power_notice, power_sentence
+from batchlab.analyze.power import Scatter, power_sentence
+from batchlab.analyze.power_notices import power_notice
 from batchlab.analyze.study import analyze_study
 from batchlab.records import StudyRecord
 from batchlab.studies.memory_store import MemoryStore
@@ -28,24 +30,24 @@ def told(sentence: str) -> float:
 
 
 def test_the_seeds_for_the_margin_are_named_where_it_cannot_be_told_yet() -> None:
-    assert power_sentence(Comparing(ERROR, 0.01, 8), 5, "earlier results") == (
+    assert power_sentence(ERROR, Scatter(0.01, 8), 5, "earlier results") == (
         "5 seeds can tell about 2.1 points of validation error apart (power 80%), judged by earlier results; 82 would "
         "tell 0.5."
     )
 
 
 def test_the_seeds_for_half_the_margin_are_named_where_it_can() -> None:
-    assert power_sentence(Comparing(ERROR, 0.002, 8), 5, "earlier results").endswith("; 14 would tell 0.25.")
+    assert power_sentence(ERROR, Scatter(0.002, 8), 5, "earlier results").endswith("; 14 would tell 0.25.")
 
 
 def test_a_loss_has_no_points() -> None:
-    said = power_sentence(Comparing(MetricInfo("loss", False, 0.02), 0.01, 4), 5, "earlier results")
+    said = power_sentence(MetricInfo("loss", False, 0.02), Scatter(0.01, 4), 5, "earlier results")
     assert said.startswith("5 seeds can tell about 0.02 of validation loss apart (power 80%)")
     assert said.endswith("would tell 0.01.")
 
 
 def test_where_only_tuning_is_in_the_way_more_seeds_are_not_advised() -> None:
-    said = power_sentence(Comparing(ERROR, 0.001, 8, shared_variance=0.01**2), 5, "earlier results")
+    said = power_sentence(ERROR, Scatter(0.001, 8, shared_variance=0.01**2), 5, "earlier results")
     assert said.endswith("; no number of seeds would tell 0.5, more tuning might.")
 
 
@@ -94,3 +96,15 @@ def test_a_relative_margin_is_one_of_the_best_value_so_far() -> None:
     assert said is not None
     best = min(one.valid_metric for one in found.trials if one.settings.purpose == "tune")
     assert said.endswith(f"would tell {0.2 * best:.2g}.")
+
+
+def test_a_race_tells_shares_of_the_cost_before_and_after() -> None:
+    record = race_cases.finished(race_cases.soft(own_sd=0.1))
+    scouting = [one for one in record.trials if one.settings.purpose == "tune"]
+    before = power_notice(record.spec, record.info, scouting, record.step_times)
+    after = [note for note in analyze_study(record).notes if note.startswith("5 seeds can tell about ")]
+    assert before is not None
+    said = r"5 seeds can tell about (\d+)% of the cost to the target apart \(power 80%\), judged by "
+    told = [int(re.match(said, one)[1]) for one in (before, *after)]  # type: ignore[index]
+    # √2 · 10 % · √(1/5) is a standard error of 6 %, and two to six of them are told, whatever choosing the rates adds.
+    assert len(told) == 2 and all(12 <= one <= 45 for one in told), told

@@ -8,7 +8,7 @@ probability asked for. What a look sees does not depend on what came after it, s
 import dataclasses
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy
@@ -23,6 +23,7 @@ GROWTH = 1.5
 HIGHEST_LEVEL = 1 - 1e-9
 
 Confirmed = Mapping[int, Mapping[int, TrialResult]]
+ContestAt = Callable[[tuple[int, ...], int], Contest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ def seed_looks(seeds: int, max_seeds: int) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def course_of(
+def metric_course(
     spec: StudySpec, info: WorkloadInfo, rates: Mapping[int, ChosenLearningRate], confirmed: Confirmed
 ) -> Course | None:
-    """Return how far the study has come; None where its number of seeds is fixed.
+    """Return how far a study has come that is about the metric; None where its number of seeds is fixed.
 
     Args:
         spec: the question.
@@ -67,24 +68,43 @@ def course_of(
         rates: the learning rate of each arm that can be trained.
         confirmed: {arm: {seed: its trial at that learning rate}}, failed ones among them.
     """
+    arms = tuple(arm for arm in spec.batch_sizes if arm in rates)
+    variances = {arm: rate.metric_variance for arm, rate in rates.items()}
+
+    def contest_at(left: tuple[int, ...], look: int) -> Contest:
+        return _metric_contest(spec, info, _scores(confirmed, left, look), variances)
+
+    return course_of(spec, arms, len(spec.batch_sizes), confirmed, contest_at)
+
+
+def course_of(
+    spec: StudySpec, arms: tuple[int, ...], n_sizes: int, confirmed: Confirmed, contest_at: ContestAt
+) -> Course | None:
+    """Return how far a study has come; None where its number of seeds is fixed.
+
+    Args:
+        spec: the question.
+        arms: those that are confirmed.
+        n_sizes: how many were chosen from before any of these seeds was seen: the best is kept against so many.
+        confirmed: {arm: {seed: its trial}}, failed ones among them.
+        contest_at: returns the contest of some arms at their first so many seeds, all of which are known, at the
+            study's level; arms that cannot be compared have no scores in it.
+    """
     if spec.max_seeds is None:
         return None
     looks = seed_looks(spec.seeds, spec.max_seeds)
-    arms = tuple(arm for arm in spec.batch_sizes if arm in rates)
-    k = len(spec.batch_sizes)
-    levels = look_levels(looks, k, spec.level) if k > 1 else (spec.level,) * len(looks)
-    variances = {arm: rate.metric_variance for arm, rate in rates.items()}
+    levels = look_levels(looks, n_sizes, spec.level) if n_sizes > 1 else (spec.level,) * len(looks)
     course = Course(dict.fromkeys(arms, looks[0]), 0, levels[0], arms, {}, True)
     left = arms
     for look, level in zip(looks, levels, strict=True):
         needs = {**course.n_seeds, **dict.fromkeys(left, look)}
         gone = {arm: course.n_seeds[arm] for arm in arms if arm not in left}
         if not all(seed in confirmed.get(arm, {}) for arm in left for seed in range(look)):
-            return dataclasses.replace(course, n_seeds=needs)
-        scores = _scores(confirmed, left, look)
-        adjusted = _level_for_fewer(level, len(scores), k, look)
+            return dataclasses.replace(course, n_seeds=needs, is_open=True)
+        contest = contest_at(left, look)
+        adjusted = _level_for_fewer(level, len(contest.scores), n_sizes, look)
         course = Course(needs, look, adjusted, left, gone, False)
-        left = _still_open(scores, _contest_at(spec, info, scores, variances, adjusted))
+        left = _still_open(dataclasses.replace(contest, level=adjusted))
         if not left:
             return course
     return course
@@ -106,9 +126,7 @@ def _scores(confirmed: Confirmed, arms: tuple[int, ...], look: int) -> dict[int,
     return {arm: {seed: row[seed] for seed in sorted(common)} for arm, row in rows.items()}
 
 
-def _contest_at(
-    spec: StudySpec, info: WorkloadInfo, scores: Scores, variances: Mapping[int, float], level: float
-) -> Contest:
+def _metric_contest(spec: StudySpec, info: WorkloadInfo, scores: Scores, variances: Mapping[int, float]) -> Contest:
     means = [statistics.fmean(row.values()) for row in scores.values() if row]
     best = (max if info.higher_is_better else min)(means, default=1.0)
     return Contest(
@@ -118,12 +136,13 @@ def _contest_at(
         tuning_variances=variances,
         higher_is_better=info.higher_is_better,
         margin=spec.margin or (info.margin * abs(best) if info.margin_is_relative else info.margin),
-        level=level,
+        level=spec.level,
     )
 
 
-def _still_open(scores: Scores, contest: Contest) -> tuple[int, ...]:
+def _still_open(contest: Contest) -> tuple[int, ...]:
     """Return the arms that need more seeds, in the order of the study; none where the answer is not open."""
+    scores = contest.scores
     if len(scores) < 2:
         return ()
     if min(map(len, scores.values())) < FEWEST_SEEDS:

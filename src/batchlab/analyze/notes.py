@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from batchlab.analyze.findings import Answer
 from batchlab.analyze.loading import loading_notes
 from batchlab.analyze.looks import seed_looks
-from batchlab.analyze.power import power_notes
+from batchlab.analyze.power_notices import power_notes
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import OPTIMISM
 from batchlab.analyze.race_answer import race_findings
@@ -24,7 +24,7 @@ def notes_of(study: Prepared, others: Mapping[str, Answer | None], *, n_left_out
             "not about drawing other validation data."
         )
     notes += looks_notes(study)
-    notes += [] if study.is_race else power_notes(study)
+    notes += power_notes(study)
     notes += info.notes
     if n_left_out:
         notes.append(f"{n_left_out} trials made before the workload changed are kept in the store and left out here.")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from batchlab.analyze.arms import arm_of, current_trials, results_by_arm, results_of_current
 from batchlab.analyze.findings import MetricInfo
 from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, is_chosen
-from batchlab.analyze.looks import Course, course_of
+from batchlab.analyze.looks import Course, metric_course
 from batchlab.analyze.race import Race, race_of, race_rates
+from batchlab.analyze.race_contest import race_course
 from batchlab.records import StudyRecord, StudySpec, TrialResult
 
 
@@ -104,6 +105,8 @@ def prepare(record: StudyRecord) -> Prepared:
     ]
     best = (max if info.higher_is_better else min)(values, default=1.0)
     margin = spec.margin or (info.margin * abs(best) if info.margin_is_relative else info.margin)
+    step_times = {one.batch_size: one.median_s for one in record.step_times}
+    by_seed = _by_seed(spec, trials, rates)
     return Prepared(
         record=dataclasses.replace(record, trials=trials),
         rates=rates,
@@ -111,9 +114,13 @@ def prepare(record: StudyRecord) -> Prepared:
         confirmed=confirmed,
         current=results_of_current(spec, trials),
         diverged=diverged,
-        step_times={one.batch_size: one.median_s for one in record.step_times},
+        step_times=step_times,
         metric=MetricInfo(info.metric, info.higher_is_better, margin),
-        course=course_of(spec, info, rates, _by_seed(spec, trials, rates)),
+        course=(
+            metric_course(spec, info, rates, by_seed)
+            if spec.search != "model"
+            else race_course(spec, info, rates, by_seed, step_times)
+        ),
         race=race,
     )
 

@@ -8,20 +8,16 @@ from batchlab.analyze.contest import Contest, Outcome, decide
 from batchlab.analyze.findings import Answer, Recommended
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import MARGIN, OPTIMISM, Race
+from batchlab.analyze.race_contest import race_contest, step_costs
 from batchlab.analyze.race_sentences import Said, race_confidence, race_sentence
-from batchlab.analyze.target_findings import DroppedSize, RaceFindings, TargetRun
+from batchlab.analyze.target_findings import DroppedSize, RaceFindings
 from batchlab.analyze.target_sentences import say_target
 from batchlab.analyze.to_target import Pursuit
 
 
 def race_answer(study: Prepared, pursuit: Pursuit, warnings: tuple[str, ...]) -> tuple[Answer, Outcome]:
-    """Return the answer by the time to the target: its contest is of ln(cost), paired by seed.
-
-    A run that did not get there counts as if it had where it ended, which can only make its size look faster; a size
-    most of whose runs did not get there counts as slower. Learning rates add the noise of their choice.
-    """
-    contest = race_contest(study, pursuit)
-    outcome = decide(contest)
+    """Return the answer by the time to the target, see `race_contest`."""
+    outcome = decide(judged_contest(study))
     if outcome.best is None:
         outcome = dataclasses.replace(outcome, verdict="no-signal" if _is_over(study, pursuit) else "underpowered")
     spec = study.record.spec
@@ -34,7 +30,7 @@ def race_answer(study: Prepared, pursuit: Pursuit, warnings: tuple[str, ...]) ->
     answer = Answer(
         verdict=outcome.verdict,
         sentence=race_sentence(outcome, recommended, said),
-        confidence=race_confidence(outcome, said),
+        confidence=race_confidence(outcome, said, _out(study)),
         best_batch_size=outcome.best,
         tied_batch_sizes=outcome.tied,
         undecided_batch_sizes=outcome.undecided,
@@ -66,40 +62,31 @@ def step_cost_at(study: Prepared, batch_size: int) -> float | None:
     return study.step_times.get(batch_size) if race_unit(study) == "seconds" else float(batch_size)
 
 
-def log_cost(run: TargetRun, step_cost: float) -> float:
-    """Return ln(cost) of a run, up to its end where it did not reach the target."""
-    return math.log((run.steps or max(1.0, run.low)) * step_cost)
-
-
-def race_contest(study: Prepared, pursuit: Pursuit) -> Contest:
-    """Return the contest of the confirmed sizes by ln(cost) to the target."""
-    spec = study.record.spec
-    costs = {size: step_cost_at(study, spec.same_batch_size or size) for size in pursuit.runs}
-    missed = tuple(size for size, reach in pursuit.reaches.items() if "target_not_reached" in reach.flags)
-    rows = {
-        size: {run.seed: log_cost(run, cost) for run in runs}
-        for size, runs in pursuit.runs.items()
-        if size not in (*missed, *study.diverged) and (cost := costs[size]) is not None
-    }
-    common = set.intersection(*map(set, rows.values())) if rows else set()
-    return Contest(
-        asked=spec.batch_sizes,
-        scores={size: {seed: row[seed] for seed in sorted(common)} for size, row in rows.items()},
-        baselines={},
-        tuning_variances={size: study.rates[size].metric_variance for size in rows},
-        higher_is_better=False,
-        margin=math.log1p(MARGIN),
-        level=spec.level,
-        at_edge=tuple(size for size in rows if study.rates[size].at_edge),
-        diverged=tuple(sorted({*missed, *study.diverged})),
-        dropped=_out(study),
+def judged_contest(study: Prepared) -> Contest:
+    """Return the contest of the confirmed sizes; where seeds are added, that of the last look, at its level."""
+    spec, course = study.record.spec, study.course
+    confirmed = {size: {one.settings.seed: one for one in found} for size, found in study.confirmed.items() if found}
+    looked = course is not None and course.seen > 0
+    if course is not None and looked:
+        confirmed = {
+            size: {seed: one for seed, one in confirmed.get(size, {}).items() if seed < course.seen}
+            for size in course.compared
+        }
+    costs = step_costs(spec, study.rates, study.step_times)
+    contest = race_contest(spec, study.record.info, study.rates, confirmed, costs)
+    gone = () if course is None else tuple(course.dropped)
+    return dataclasses.replace(
+        contest,
+        diverged=tuple(sorted({*contest.diverged, *(size for size in gone if size in study.diverged)})),
+        dropped=(*_out(study), *(size for size in gone if size not in study.diverged)),
+        level=course.level if course is not None and looked else spec.level,
+        interval_level=spec.level,
     )
 
 
 def race_unit(study: Prepared) -> str:
     """Return what the race is judged by: quiet seconds where they are known at every size confirmed, or examples."""
-    sizes = [size for size, found in study.confirmed.items() if found]
-    return "seconds" if all(size in study.arm_step_times for size in sizes) else "examples"
+    return "seconds" if all(size in study.arm_step_times for size in study.rates) else "examples"
 
 
 def _out(study: Prepared) -> tuple[int, ...]:

@@ -8,19 +8,16 @@ from batchlab.analyze.current_loss import Loss, Pick, loss_of_current
 from batchlab.analyze.findings import CurrentRow, Recommended
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import MARGIN
-from batchlab.analyze.race_answer import log_cost, race_contest, race_unit, step_cost_at
+from batchlab.analyze.race_answer import judged_contest, race_unit, step_cost_at
 from batchlab.analyze.rows import measured_current
-from batchlab.analyze.target import target_run
+from batchlab.analyze.target_runs import log_cost, target_run
 from batchlab.analyze.target_sentences import say_target
-from batchlab.analyze.to_target import Pursuit
 from batchlab.records import TrialResult
 
 ENDED = ("done", "stopped")
 
 
-def race_current_row(
-    study: Prepared, pursuit: Pursuit, outcome: Outcome, recommended: Recommended | None
-) -> CurrentRow | None:
+def race_current_row(study: Prepared, outcome: Outcome, recommended: Recommended | None) -> CurrentRow | None:
     """Return the row of today's setting, None where there is none or no trial of it has been made.
 
     `time_ratio` is its cost to the target over that of the recommended setting; runs that did not get there count as
@@ -32,7 +29,7 @@ def race_current_row(
     ended = [one for one in found if one.status in ENDED]
     loss = None
     if recommended is not None and len(ended) == len(found):
-        loss = _loss(study, pursuit, outcome, ended, recommended.batch_size)
+        loss = _loss(study, outcome, ended, recommended.batch_size)
     settings = found[0].settings
     is_same = recommended is not None and (settings.batch_size, settings.learning_rate) == (
         recommended.batch_size,
@@ -53,9 +50,9 @@ def race_current_row(
     )
 
 
-def _loss(study: Prepared, pursuit: Pursuit, outcome: Outcome, ended: list[TrialResult], against: int) -> Loss | None:
+def _loss(study: Prepared, outcome: Outcome, ended: list[TrialResult], against: int) -> Loss | None:
     """Return today's ln(cost) less that of the recommended arm, over the seeds that both have."""
-    spec, contest = study.record.spec, race_contest(study, pursuit)
+    spec, contest = study.record.spec, judged_contest(study)
     assert spec.target is not None
     size = ended[0].settings.batch_size
     cost = step_cost_at(study, size)

@@ -1,6 +1,7 @@
 """The two sentences of a race's answer: which batch size is soonest at the target, and how sure that is."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
@@ -53,11 +54,17 @@ def race_sentence(outcome: Outcome, recommended: Recommended | None, said: Said)
     return "; ".join([f"{use}: {there}", *rest]) + "."
 
 
-def race_confidence(outcome: Outcome, said: Said) -> str:
-    """Return how sure the answer is: seeds, interval, who ties, who is slower, and what would settle the rest."""
+def race_confidence(outcome: Outcome, said: Said, unconfirmed: Collection[int]) -> str:
+    """Return how sure the answer is: seeds, interval, who ties, who is slower, and what would settle the rest.
+
+    `unconfirmed` are the sizes that scouting left behind.
+    """
     if outcome.best_value is None:
         return "How sure: nothing could be compared."
     parts = [f"{outcome.n_seeds} paired seeds a size" if outcome.n_seeds > 1 else "1 seed a size"]
+    early = [size for size in outcome.dropped if size not in unconfirmed]
+    if early:
+        parts[0] += f" (fewer at {say_list(early)}, dropped early)"
     low, high = outcome.best_value.low, outcome.best_value.high
     if low is not None and high is not None:
         parts[0] += f", {100 * said.level:g}% interval of the best {said.cost(low)} to {said.cost(high)}"
@@ -67,14 +74,13 @@ def race_confidence(outcome: Outcome, said: Said) -> str:
     if outcome.tied:
         verb = "equals" if len(outcome.tied) == 1 else "equal"
         parts.append(f"{say_list(outcome.tied)} {verb} the best, {outcome.best}, within {margin}")
-    slower = [size for size in outcome.worse if size not in outcome.dropped]
+    slower = [size for size in outcome.worse if size not in unconfirmed]
     if slower:
         parts.append(f"{say_list(slower)} {'is' if len(slower) == 1 else 'are'} slower")
     if outcome.undecided:
         parts.append(f"{say_list(outcome.undecided)} undecided{remedy_words(outcome, margin)}")
-    if outcome.dropped:
-        verb, them = ("was", "it") if len(outcome.dropped) == 1 else ("were", "them")
-        parts.append(
-            f"{say_list(outcome.dropped)} {verb} not confirmed, as scouting shows {them} slower by more than {margin}"
-        )
+    if unconfirmed:
+        verb, them = ("was", "it") if len(unconfirmed) == 1 else ("were", "them")
+        who = say_list(sorted(unconfirmed))
+        parts.append(f"{who} {verb} not confirmed, as scouting shows {them} slower by more than {margin}")
     return f"How sure: {'; '.join(parts)}."

@@ -81,7 +81,7 @@ def _judged(study: Prepared, pursuit: Pursuit) -> tuple[Answer, Outcome, Current
     """Return the answer, and today's setting beside it: in a race by the time to the target, else by the metric."""
     if study.is_race:
         answer, outcome = race_answer(study, pursuit, warnings_of(study))
-        return answer, outcome, race_current_row(study, pursuit, outcome, answer.recommended)
+        return answer, outcome, race_current_row(study, outcome, answer.recommended)
     answer, outcome = _answer(study)
     return answer, outcome, current_row(study, outcome, answer.recommended)
 

@@ -7,8 +7,8 @@ from batchlab.analyze.findings import Estimate
 from batchlab.analyze.geometric import geometric_estimate
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.target_findings import TargetRun
-from batchlab.numerics.crossings import first_crossing
-from batchlab.records import HELD, TrialResult
+from batchlab.analyze.target_runs import most_missed, target_run
+from batchlab.records import TrialResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,6 @@ def runs_to_target(study: Prepared) -> dict[int, tuple[TargetRun, ...]]:
     }
 
 
-def target_run(size: int, trial: TrialResult, target: float, higher_is_better: bool) -> TargetRun:
-    """Return when a trial first reached a target, in steps."""
-    curve = trial.curve
-    crossing = first_crossing(curve.steps, curve.valid_metric, target, higher_is_better=higher_is_better, held=HELD)
-    status = "diverged" if trial.status == "diverged" and crossing.point is None else crossing.status
-    return TargetRun(size, trial.settings.seed, status, crossing.low, crossing.high, crossing.point)
-
-
 def reach_of(
     runs: Sequence[TargetRun],
     examples_per_step: float,
@@ -72,7 +64,7 @@ def reach_of(
     beyond = [run.low for run in runs if run.status == "not_reached"]
     enough = 2 * len(reached) > len(runs)
     present = {
-        "target_not_reached": not enough and not any(run.status == "trivial" for run in runs),
+        "target_not_reached": most_missed(runs),
         "censored": enough and bool(beyond),
         "plateaued": any(run.status == "plateaued" for run in runs),
     }

@@ -1,13 +1,14 @@
 """What a study does next: a pure function of its question and of the results so far."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
-from batchlab.analyze.learning_rates import ChosenLearningRate, chosen_learning_rates, response_of
-from batchlab.analyze.looks import course_of
+from batchlab.analyze.learning_rates import chosen_learning_rates, response_of
+from batchlab.analyze.looks import Confirmed, Course, metric_course
 from batchlab.analyze.race import race_rates
+from batchlab.analyze.race_contest import race_course
 from batchlab.analyze.tuned_choice import n_tuning_trials
 from batchlab.analyze.tuning_box import tuned_trial
 from batchlab.records import Current, StepTime, StudySpec, TrialResult, TrialSettings, WorkloadInfo
@@ -65,7 +66,12 @@ def plan(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Sequ
             n_expected = max(len(tuning), n_tuning_trials(spec) * len(spec.batch_sizes))
             return Plan("tuning", tuple(tuning), n_expected + n_confirming)
     rates = chosen_learning_rates(spec, [results[trial_id(settings)] for settings in tuning])
-    arms = _confirming(spec, info, rates, results)
+
+    def settings_of(arm: int, n_seeds: int) -> list[TrialSettings]:
+        plain = [trial_settings(spec, info, arm, rates[arm].value, seed, "confirm") for seed in range(n_seeds)]
+        return [tuned_trial(one, rates[arm].settings) for one in plain]
+
+    arms = _confirming(spec, rates, results, settings_of, lambda known: metric_course(spec, info, rates, known))
     confirming = tuple(dict.fromkeys((*arms, *current)))
     complete = all(trial_id(settings) in results for settings in confirming)
     return Plan("complete" if complete else "confirming", (*tuning, *confirming), len(tuning) + len(confirming))
@@ -79,12 +85,15 @@ def _race(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Seq
         return Plan("tuning", scouting.trials, n_expected + EXPECTED_CONTENDERS * spec.seeds + len(current))
     race, arms = scouting.race, list[TrialSettings]()
     if race is not None:
-        rates = race_rates(race, spec.level)
-        arms = [
-            confirming_settings(spec, info, race, arm, rate.value, seed)
-            for arm, rate in rates.items()
-            for seed in range(spec.seeds)
-        ]
+        rates, times = race_rates(race, spec.level), {one.batch_size: one.median_s for one in step_times}
+
+        def settings_of(arm: int, n_seeds: int) -> list[TrialSettings]:
+            rate = rates[arm].value
+            return [confirming_settings(spec, info, race, arm, rate, seed) for seed in range(n_seeds)]
+
+        arms = _confirming(
+            spec, rates, results, settings_of, lambda known: race_course(spec, info, rates, known, times)
+        )
     confirming = tuple(dict.fromkeys((*arms, *current)))
     complete = all(trial_id(settings) in results for settings in confirming)
     trials = (*scouting.trials, *confirming)
@@ -92,25 +101,32 @@ def _race(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Seq
 
 
 def _confirming(
-    spec: StudySpec, info: WorkloadInfo, rates: Mapping[int, ChosenLearningRate], results: Results
+    spec: StudySpec,
+    arms: Iterable[int],
+    results: Results,
+    settings_of: Callable[[int, int], list[TrialSettings]],
+    course_of: Callable[[Confirmed], Course | None],
 ) -> list[TrialSettings]:
-    """Return the confirming trials of all arms; where seeds are added, those that the looks so far ask for."""
+    """Return the confirming trials of all arms; where seeds are added, those that the looks so far ask for.
 
-    def settings_of(arm: int, n_seeds: int) -> list[TrialSettings]:
-        plain = [trial_settings(spec, info, arm, rates[arm].value, seed, "confirm") for seed in range(n_seeds)]
-        return [tuned_trial(one, rates[arm].settings) for one in plain]
-
+    Args:
+        spec: the question.
+        arms: those that are confirmed.
+        results: all there are.
+        settings_of: from an arm and a number of seeds to its trials.
+        course_of: from the trials known of each arm, by seed, to how far the confirmation has come.
+    """
     known = {
         arm: {
             one.seed: results[trial_id(one)]
             for one in settings_of(arm, spec.max_seeds or 0)
             if trial_id(one) in results
         }
-        for arm in rates
+        for arm in arms
     }
-    course = course_of(spec, info, rates, known)
-    n_seeds = dict.fromkeys(rates, spec.seeds) if course is None else course.n_seeds
-    return [settings for arm in rates for settings in settings_of(arm, n_seeds[arm])]
+    course = course_of(known)
+    n_seeds = dict.fromkeys(known, spec.seeds) if course is None else course.n_seeds
+    return [settings for arm in known for settings in settings_of(arm, n_seeds[arm])]
 
 
 def timed_settings(spec: StudySpec, info: WorkloadInfo) -> tuple[TrialSettings, ...]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from batchlab.analyze.arms import arm_of
 from batchlab.analyze.findings import StudyLabel
-from batchlab.analyze.power import power_before, power_notice
+from batchlab.analyze.power import power_before
+from batchlab.analyze.power_notices import power_notice
 from batchlab.analyze.preview import Preview, SizePreview, Span, StagePreview
 from batchlab.analyze.tuned_choice import tuning_words
 from batchlab.analyze.tuning_box import setting_at

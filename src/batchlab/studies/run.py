@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from batchlab.analyze.power import power_notice
+from batchlab.analyze.power_notices import power_notice
 from batchlab.errors import ExecutorError, StoreError, StudyInterrupted
 from batchlab.records import StudyRecord, StudySpec, TrialSettings, WorkloadInfo, identity
 from batchlab.studies.controls import plan_with_controls
@@ -113,7 +113,7 @@ def _while_waiting(drive: Drive, claim: Claim, limit_s: float = math.inf) -> Cal
 
 
 def _say_what_can_be_told_apart(drive: Drive) -> None:
-    sentence = power_notice(drive.spec, drive.info, drive.results.values())
+    sentence = power_notice(drive.spec, drive.info, drive.results.values(), drive.step_times)
     if sentence is not None:
         drive.progress.notice(sentence)
 

@@ -227,9 +227,12 @@ def _search(options: StudyOptions, _: WorkloadInfo) -> str:
         "a target": options.target is not None,
         "learning rates to tune": options.lr == "tune",
         "a constant schedule": options.schedule == "constant",
-        "a fixed number of seeds": isinstance(options.seeds, int),
-        "no controls": not options.controls,
     }
+    if options.search == "model" and options.controls:
+        raise UsageError(
+            "The model search ends trials at the target, where controls have nothing to compare, got `controls` beside "
+            "it; use grid, or ask for a race of equal arms with `same_batch_size`."
+        )
     return read_search(options.search, needs)
 
 
