@@ -30,9 +30,20 @@ def race(costs: list[float], sd: float = 0.02, **changes: object) -> Race:
         "scouted": Scouted(runs, {8: 1.0}),
         "surface": surface,
         "objectives": (numpy.zeros(3),),
+        "log_budgets": numpy.full(3, numpy.inf),
         "keeps_all": False,
     }
     return Race(**(plain | changes))  # type: ignore[arg-type]
+
+
+def test_an_arm_that_cannot_get_there_within_the_budget_is_out_and_no_one_is_held_against_it() -> None:
+    budgets = numpy.log([200.0, 200.0, 50.0])
+    found = race([100, 103, 60], log_budgets=budgets)
+    assert found.contenders == (8, 32) and not found.is_in_time(128)
+    assert found.shortfall(32)[0] == pytest.approx(math.log(1.03))
+    assert race([100, 103, 60], log_budgets=budgets, keeps_all=True).contenders == ARMS
+    # Where none is expected in time the budget decides nothing between those that may be.
+    assert race([100, 103, 60], sd=0.2, log_budgets=numpy.log([90.0, 90.0, 55.0])).contenders == ARMS
 
 
 def test_an_arm_is_out_when_even_the_optimistic_limit_of_its_cost_is_too_high() -> None:

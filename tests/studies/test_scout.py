@@ -3,11 +3,12 @@ import math
 
 import pytest
 
+from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.analyze.scouting import examples_to
 from batchlab.analyze.study import analyze_study
-from batchlab.records import TrialResult
+from batchlab.records import TrialResult, TrialSettings
 from batchlab.studies.plan import Plan, plan
-from batchlab.studies.scout import MOST_OPENING, MOST_ROUNDS, scout
+from batchlab.studies.scout import MOST_OPENING, MOST_ROUNDS, _Point, _settings, scout
 from batchlab.studies.trials import trial_id
 from race_cases import SIZES, finished, harmonic, of, soft
 from search_worlds import World
@@ -126,3 +127,33 @@ def test_learning_rates_of_the_closed_form_are_found_at_every_size() -> None:
     rates = {one.batch_size: one.learning_rate for one in of(record, "confirm")}
     tuned = {4: 0.113, 16: 0.430, 64: 1.19, 256: 1.64}
     assert rates == pytest.approx(tuned, rel=0.25)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_no_run_is_made_twice_wherever_it_may_end(noise: float) -> None:
+    world = soft(own_sd=noise, seed_sd=noise)
+    step, _ = scouted(world, confirm="all")
+    runs = [(one.batch_size, one.learning_rate, one.seed) for one in step.trials]
+    assert len(runs) == len(set(runs))
+    record = finished(world, confirm="all")
+    assert {row.batch_size for row in analyze_study(record).batch_sizes} == set(SIZES)
+
+
+def test_a_trial_made_before_moves_to_the_other_seed_and_then_beside_it() -> None:
+    spec, made = WORLD.spec(), list[TrialSettings]()
+    for _ in range(3):
+        made.append(_settings(spec, WORLD.info, _Point(32, math.log(0.05)), 0, made))
+    assert [one.seed - TUNING_SEED_BASE for one in made] == [0, 1, 0]
+    assert [one.learning_rate for one in made] == [0.05, 0.05, 0.0515]
+
+
+def test_sizes_that_would_be_fastest_but_not_in_time_are_left_out_and_one_that_is_wins() -> None:
+    # A step costs nearly the same at all sizes, but those above 128 need 14,000 examples or more.
+    world = soft(step_overhead=5000.0, budget_examples=10_500.0)
+    found = analyze_study(finished(world))
+    assert found.answer.best_batch_size == 128
+    assert found.race is not None
+    late = {one.batch_size for one in found.race.dropped if not one.in_time}
+    assert late and late <= {256, 512, 1024}
+    assert "short of the target within the budget" in found.answer.confidence
+    assert any("exceeds the budget" in note for note in found.notes)

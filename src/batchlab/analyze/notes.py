@@ -44,14 +44,20 @@ def race_notes(study: Prepared) -> list[str]:
         "size, fitted to all scouting trials; intervals contain the noise of choosing them."
     ]
     found = race_findings(study)
-    if found is not None and found.dropped:
+    slow = [one for one in found.dropped if one.in_time] if found is not None else []
+    late = [one.batch_size for one in found.dropped if not one.in_time] if found is not None else []
+    if found is not None and slow:
         words = [
-            f"{one.batch_size} (about {one.cost_ratio:.2g} times, at best {one.cost_ratio_low:.2g})"
-            for one in found.dropped
+            f"{one.batch_size} (about {one.cost_ratio:.2g} times, at best {one.cost_ratio_low:.2g})" for one in slow
         ]
         notes.append(
             f"Not confirmed, as even an optimistic limit of their {found.objective} to the target exceeds the best by "
             f"more than {100 * found.margin:g}%: {say_list(words)}. The limit is {OPTIMISM:g} standard errors down."
+        )
+    if late:
+        notes.append(
+            f"Not confirmed, as even an optimistic limit of the examples to the target exceeds the budget: "
+            f"{say_list(late)}. A longer budget would tell."
         )
     if spec.confirm == "all":
         notes.append("Every batch size was scouted alike and confirmed, whatever its chances (`confirm` all).")

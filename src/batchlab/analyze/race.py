@@ -26,7 +26,7 @@ Array = NDArray[numpy.float64]
 # Times that differ by less tie: step times cannot show it.
 MARGIN = 0.05
 # An arm is out when even the optimistic limit of its cost, so many standard deviations down, exceeds the best.
-OPTIMISM = 2.0
+OPTIMISM = 2.5
 OCTAVE = math.log(2.0)
 
 
@@ -35,31 +35,42 @@ class Race:
     """What is known of the race.
 
     `objectives` are offsets of shape (arms,) that turn ln(examples) into ln(cost), one an objective: quiet seconds
-    where step times are known, else examples and steps both. `keeps_all`: no arm may be dropped.
+    where step times are known, else examples and steps both. `log_budgets` are ln(examples) of a whole trial, infinite
+    at an arm that was not tried. `keeps_all`: no arm may be dropped.
     """
 
     arms: tuple[int, ...]
     scouted: Scouted
     surface: CostSurface
     objectives: tuple[Array, ...]
+    log_budgets: Array
     keeps_all: bool
 
     def shortfall(self, arm: int) -> tuple[float, float]:
         """Return by how much ln(cost) of an arm exceeds the best, and the standard deviation of that.
 
-        In the objective in which it does best.
+        In the objective in which it does best. The best is that of the arms that get there within the budget, as far as
+        there are any.
         """
         index, found = self.arms.index(arm), []
+        there = self.surface.log_cost <= self.log_budgets
         for offsets in self.objectives:
-            best = int((self.surface.log_cost + offsets).argmin())
+            cost = self.surface.log_cost + offsets
+            best = int(numpy.where(there, cost, numpy.inf).argmin() if there.any() else cost.argmin())
             mean, sd = self.surface.difference(index, best)
             found.append((mean + float(offsets[index] - offsets[best]), sd))
         return min(found, key=lambda one: one[0] - OPTIMISM * one[1])
 
+    def is_in_time(self, arm: int) -> bool:
+        """Return whether an arm may get to the target within the budget."""
+        index = self.arms.index(arm)
+        optimistic = self.surface.log_cost[index] - OPTIMISM * self.surface.log_cost_sd[index]
+        return bool(optimistic <= self.log_budgets[index])
+
     def is_in(self, arm: int) -> bool:
         """Return whether an arm is in: it may still be as good as the best within the margin, or none is dropped."""
         mean, sd = self.shortfall(arm)
-        return self.keeps_all or mean - OPTIMISM * sd <= math.log1p(MARGIN)
+        return self.keeps_all or (self.is_in_time(arm) and mean - OPTIMISM * sd <= math.log1p(MARGIN))
 
     @property
     def contenders(self) -> tuple[int, ...]:
@@ -71,13 +82,21 @@ def race_of(
     spec: StudySpec, info: WorkloadInfo, trials: Iterable[TrialResult], step_times: Sequence[StepTime]
 ) -> Race | None:
     """Return what the scouting trials among `trials` say; None where all of them diverged or failed."""
-    found = scouted(spec, info, results_by_arm(spec, trials, "tune"))
+    by_arm = results_by_arm(spec, trials, "tune")
+    found = scouted(spec, info, by_arm)
     if not any(run.reached for run in found.runs):
         return None
     # The arms of an A/A control are of one size, whatever their names.
     sizes = tuple(float(spec.same_batch_size or arm) for arm in spec.batch_sizes)
     surface = fit_cost_surface(sizes, found.runs, base_rate=spec.base_lr, base_batch_size=spec.base_batch_size)
-    return Race(spec.batch_sizes, found, surface, _objectives(spec, step_times), spec.confirm == "all")
+    return Race(
+        arms=spec.batch_sizes,
+        scouted=found,
+        surface=surface,
+        objectives=_objectives(spec, step_times),
+        log_budgets=numpy.array([_log_budget(by_arm[arm]) for arm in spec.batch_sizes]),
+        keeps_all=spec.confirm == "all",
+    )
 
 
 def race_rates(race: Race, level: float) -> dict[int, ChosenLearningRate]:
@@ -120,6 +139,11 @@ def _chosen(race: Race, index: int, level: float) -> ChosenLearningRate:
         at_edge=log_rate > max(tried, default=math.inf) + OCTAVE,
         metric_variance=tuning_variance(slope, surface.right / surface.tau, sd**2),
     )
+
+
+def _log_budget(trials: Sequence[TrialResult]) -> float:
+    whole = [one.settings.n_steps * one.settings.batch_size for one in trials]
+    return math.log(max(whole)) if whole else math.inf
 
 
 def _objectives(spec: StudySpec, step_times: Sequence[StepTime]) -> tuple[Array, ...]:

@@ -30,7 +30,7 @@ def race_answer(study: Prepared, pursuit: Pursuit, warnings: tuple[str, ...]) ->
     answer = Answer(
         verdict=outcome.verdict,
         sentence=race_sentence(outcome, recommended, said),
-        confidence=race_confidence(outcome, said, _out(study)),
+        confidence=race_confidence(outcome, said, *_slow_and_late(study)),
         best_batch_size=outcome.best,
         tied_batch_sizes=outcome.tied,
         undecided_batch_sizes=outcome.undecided,
@@ -96,6 +96,13 @@ def _out(study: Prepared) -> tuple[int, ...]:
     return tuple(size for size in study.record.spec.batch_sizes if size not in study.rates)
 
 
+def _slow_and_late(study: Prepared) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes that scouting left behind: those that cost too much, and those not in time for the budget."""
+    out = _out(study)
+    late = tuple(size for size in out if study.race is not None and not study.race.is_in_time(size))
+    return tuple(size for size in out if size not in late), late
+
+
 def _is_over(study: Prepared, pursuit: Pursuit) -> bool:
     """Return whether the race ended without a batch size that reaches the target."""
     tuning = results_by_arm(study.record.spec, study.record.trials, "tune")
@@ -111,4 +118,5 @@ def _dropped(study: Prepared, race: Race, arm: int) -> DroppedSize:
         n_trials=len(study.tuning[arm]),
         cost_ratio=math.exp(mean),
         cost_ratio_low=math.exp(mean - OPTIMISM * sd),
+        in_time=race.is_in_time(arm),
     )

@@ -1,7 +1,7 @@
 """The two sentences of a race's answer: which batch size is soonest at the target, and how sure that is."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchlab.analyze.contest import FEWEST_SEEDS, Outcome
@@ -54,11 +54,12 @@ def race_sentence(outcome: Outcome, recommended: Recommended | None, said: Said)
     return "; ".join([f"{use}: {there}", *rest]) + "."
 
 
-def race_confidence(outcome: Outcome, said: Said, unconfirmed: Collection[int]) -> str:
+def race_confidence(outcome: Outcome, said: Said, slow: Sequence[int], late: Sequence[int]) -> str:
     """Return how sure the answer is: seeds, interval, who ties, who is slower, and what would settle the rest.
 
-    `unconfirmed` are the sizes that scouting left behind.
+    `slow` and `late` are the sizes that scouting left behind: as they cost too much, or do not get there in time.
     """
+    unconfirmed = {*slow, *late}
     if outcome.best_value is None:
         return "How sure: nothing could be compared."
     parts = [f"{outcome.n_seeds} paired seeds a size" if outcome.n_seeds > 1 else "1 seed a size"]
@@ -79,8 +80,8 @@ def race_confidence(outcome: Outcome, said: Said, unconfirmed: Collection[int]) 
         parts.append(f"{say_list(slower)} {'is' if len(slower) == 1 else 'are'} slower")
     if outcome.undecided:
         parts.append(f"{say_list(outcome.undecided)} undecided{remedy_words(outcome, margin)}")
-    if unconfirmed:
-        verb, them = ("was", "it") if len(unconfirmed) == 1 else ("were", "them")
-        who = say_list(sorted(unconfirmed))
-        parts.append(f"{who} {verb} not confirmed, as scouting shows {them} slower by more than {margin}")
+    for sizes, shown in ((slow, f"slower by more than {margin}"), (late, "short of the target within the budget")):
+        if sizes:
+            verb, them = ("was", "it") if len(sizes) == 1 else ("were", "them")
+            parts.append(f"{say_list(sizes)} {verb} not confirmed, as scouting shows {them} {shown}")
     return f"How sure: {'; '.join(parts)}."

@@ -68,7 +68,8 @@ class DroppedSize:
     """A batch size that a race did not confirm: after scouting even the optimistic limit of its cost was too high.
 
     `learning_rate` is its best as fitted, with `n_trials` scouting trials of its own. `cost_ratio` is its cost over
-    that of the best size, by the fit, and `cost_ratio_low` the optimistic limit of that.
+    that of the best size, by the fit, and `cost_ratio_low` the optimistic limit of that. One that is not `in_time`
+    would not get to the target within the budget even then, whatever its cost.
     """
 
     batch_size: int
@@ -76,6 +77,7 @@ class DroppedSize:
     n_trials: int
     cost_ratio: float
     cost_ratio_low: float
+    in_time: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ WIDTHS, DEVIATIONS, MOST_WIDTH = (0.5, 0.6, 0.5, 0.35, 0.25), 0.8, 1.5
 # A rate is bracketed by a worse one at most so many octaves above; else the next lies a step above. Where all trials
 # diverged, the next ones lie so much below the lowest.
 WIDEST_GAP, STEP_UP, STEP_DOWN = 0.4, 0.5, 3.0
+# In ln(rate), of a trial that would be one made before.
+BESIDE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def scout(spec: StudySpec, info: WorkloadInfo, results: Results, step_times: Seq
         if not points:
             return Scouting(tuple(trials), True, race)
         counts.update(point.arm for point in points)
-        trials += [_settings(spec, info, point, number % spec.tuning_seeds) for point in points]
+        for point in points:
+            trials.append(_settings(spec, info, point, number, trials))
         if any(trial_id(one) not in results for one in trials):
             return Scouting(tuple(trials), False, race)
         race = race_of(spec, info, [results[trial_id(one)] for one in trials], step_times)
@@ -161,10 +164,28 @@ def _caps(spec: StudySpec, race: Race) -> dict[int, float]:
     return {arm: min(cap, best / factor[arm]) for arm, cap in caps.items()}
 
 
-def _settings(spec: StudySpec, info: WorkloadInfo, point: _Point, seed: int) -> TrialSettings:
-    rate = float(f"{math.exp(point.log_rate):.3g}")
-    plain = trial_settings(spec, info, point.arm, rate, TUNING_SEED_BASE + seed, "tune")
-    return _ending(plain, spec, info, point.most_examples)
+def _settings(
+    spec: StudySpec, info: WorkloadInfo, point: _Point, number: int, made: Sequence[TrialSettings]
+) -> TrialSettings:
+    """Return the trial of round `number` at a point, with a seed that its rate has not had; else a rate beside it.
+
+    The same trial again would say nothing new and count twice.
+    """
+    tried = set(map(_run_of, made))
+    seeds = [TUNING_SEED_BASE + (number + turn) % spec.tuning_seeds for turn in range(spec.tuning_seeds)]
+    log_rate = point.log_rate
+    while True:
+        rate = float(f"{math.exp(log_rate):.3g}")
+        for seed in seeds:
+            settings = trial_settings(spec, info, point.arm, rate, seed, "tune")
+            if _run_of(settings) not in tried:
+                return _ending(settings, spec, info, point.most_examples)
+        log_rate += BESIDE
+
+
+def _run_of(settings: TrialSettings) -> tuple[float, ...]:
+    """Return what makes a run, wherever it may end."""
+    return settings.batch_size, settings.replica, settings.learning_rate, settings.seed
 
 
 def _ending(settings: TrialSettings, spec: StudySpec, info: WorkloadInfo, most_examples: float | None) -> TrialSettings:
