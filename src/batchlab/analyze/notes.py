@@ -8,7 +8,7 @@ from batchlab.analyze.looks import seed_looks
 from batchlab.analyze.power_notices import power_notes
 from batchlab.analyze.prepared import Prepared
 from batchlab.analyze.race import OPTIMISM
-from batchlab.analyze.race_answer import race_findings
+from batchlab.analyze.race_findings import race_findings
 from batchlab.analyze.tuned_choice import tuning_words
 from batchlab.analyze.wording import say_list
 from batchlab.records import QUIET_SPREAD, StepTime, StudySpec

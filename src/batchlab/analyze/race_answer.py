@@ -1,16 +1,14 @@
 """The answer of a race: which batch size reaches the target soonest, and how sure that is."""
 
 import dataclasses
-import math
 
 from batchlab.analyze.arms import results_by_arm
 from batchlab.analyze.contest import Contest, Outcome, decide
 from batchlab.analyze.findings import Answer, Recommended
 from batchlab.analyze.prepared import Prepared
-from batchlab.analyze.race import MARGIN, OPTIMISM, Race
+from batchlab.analyze.race import MARGIN
 from batchlab.analyze.race_contest import race_contest, step_costs
 from batchlab.analyze.race_sentences import Said, race_confidence, race_sentence
-from batchlab.analyze.target_findings import DroppedSize, RaceFindings
 from batchlab.analyze.target_sentences import say_target
 from batchlab.analyze.to_target import Pursuit
 
@@ -41,22 +39,6 @@ def race_answer(study: Prepared, pursuit: Pursuit, warnings: tuple[str, ...]) ->
     return answer, outcome
 
 
-def race_findings(study: Prepared) -> RaceFindings | None:
-    """Return how the race was run, None where the study is none."""
-    if not study.is_race:
-        return None
-    trials = study.record.trials
-    return RaceFindings(
-        objective=race_unit(study),
-        margin=MARGIN,
-        n_scouting=sum(one.settings.purpose == "tune" for one in trials),
-        n_confirming=sum(one.settings.purpose == "confirm" for one in trials),
-        examples=sum(one.examples for one in trials),
-        full_examples=sum(one.settings.n_steps * one.settings.batch_size for one in trials),
-        dropped=() if study.race is None else tuple(_dropped(study, study.race, arm) for arm in _out(study)),
-    )
-
-
 def step_cost_at(study: Prepared, batch_size: int) -> float | None:
     """Return what a step costs in the objective of the race, None where its seconds are not known."""
     return study.step_times.get(batch_size) if race_unit(study) == "seconds" else float(batch_size)
@@ -78,7 +60,7 @@ def judged_contest(study: Prepared) -> Contest:
     return dataclasses.replace(
         contest,
         diverged=tuple(sorted({*contest.diverged, *(size for size in gone if size in study.diverged)})),
-        dropped=(*_out(study), *(size for size in gone if size not in study.diverged)),
+        dropped=(*left_behind(study), *(size for size in gone if size not in study.diverged)),
         level=course.level if course is not None and looked else spec.level,
         interval_level=spec.level,
     )
@@ -89,7 +71,7 @@ def race_unit(study: Prepared) -> str:
     return "seconds" if all(size in study.arm_step_times for size in study.rates) else "examples"
 
 
-def _out(study: Prepared) -> tuple[int, ...]:
+def left_behind(study: Prepared) -> tuple[int, ...]:
     """Return the sizes that scouting left behind; none before a trial has reached the target."""
     if study.race is None or not study.race.scouted.costs:
         return ()
@@ -98,7 +80,7 @@ def _out(study: Prepared) -> tuple[int, ...]:
 
 def _slow_and_late(study: Prepared) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the sizes that scouting left behind: those that cost too much, and those not in time for the budget."""
-    out = _out(study)
+    out = left_behind(study)
     late = tuple(size for size in out if study.race is not None and not study.race.is_in_time(size))
     return tuple(size for size in out if size not in late), late
 
@@ -107,16 +89,3 @@ def _is_over(study: Prepared, pursuit: Pursuit) -> bool:
     """Return whether the race ended without a batch size that reaches the target."""
     tuning = results_by_arm(study.record.spec, study.record.trials, "tune")
     return bool(pursuit.reaches) or (not study.rates and any(tuning.values()))
-
-
-def _dropped(study: Prepared, race: Race, arm: int) -> DroppedSize:
-    index = race.arms.index(arm)
-    mean, sd = race.shortfall(arm)
-    return DroppedSize(
-        batch_size=arm,
-        learning_rate=float(f"{math.exp(float(race.surface.log_rate[index])):.3g}"),
-        n_trials=len(study.tuning[arm]),
-        cost_ratio=math.exp(mean),
-        cost_ratio_low=math.exp(mean - OPTIMISM * sd),
-        in_time=race.is_in_time(arm),
-    )

@@ -14,8 +14,9 @@ from batchlab.analyze.learning_rates import fit_exponent
 from batchlab.analyze.notes import notes_of
 from batchlab.analyze.prepared import Prepared, prepare
 from batchlab.analyze.race import race_exponent
-from batchlab.analyze.race_answer import race_answer, race_findings
+from batchlab.analyze.race_answer import race_answer
 from batchlab.analyze.race_current import race_current_row
+from batchlab.analyze.race_findings import race_findings
 from batchlab.analyze.rows import batch_size_row, estimate
 from batchlab.analyze.sentences import answer_sentence, confidence_sentence, recommend
 from batchlab.analyze.target import NO_TARGET

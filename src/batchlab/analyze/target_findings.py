@@ -81,12 +81,35 @@ class DroppedSize:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoutingRun:
+    """One scouting trial: its `examples` to the target, or all of them where it was not `reached`."""
+
+    batch_size: int
+    learning_rate: float
+    seed: int
+    examples: float
+    reached: bool
+    diverged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRate:
+    """The best learning rate of one batch size, by the surface over all scouting trials, with its interval."""
+
+    batch_size: int
+    learning_rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class RaceFindings:
     """How a race to the target was run.
 
     `objective` is seconds, or examples where no step times are known. Sizes tie that are equivalent within `margin`, a
     share of the cost, and are dropped where even an optimistic cost exceeds the best by it. `examples` counts all that
-    the trials trained on, `full_examples` what they would have without a rule to stop.
+    the trials trained on, `full_examples` what they would have without a rule to stop. `fitted_rates` has every size
+    that was scouted, once a trial has reached the target.
     """
 
     objective: str
@@ -96,6 +119,8 @@ class RaceFindings:
     examples: int
     full_examples: int
     dropped: tuple[DroppedSize, ...]
+    scouting: tuple[ScoutingRun, ...] = ()
+    fitted_rates: tuple[FittedRate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

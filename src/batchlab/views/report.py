@@ -105,6 +105,7 @@ def _drawings(findings: StudyFindings) -> dict[str, dict[str, Any] | None]:
     return {
         "metric": _drawing(by_size, figures.draw_metric_by_batch_size),
         "rates": _drawing(figure_data.learning_rate_map(findings), figures.draw_learning_rate_map),
+        "scouting": _drawing(figure_data.scouting_map(findings), figures.draw_scouting_map),
         "search": _drawing(figure_data.expected_best(findings), figures.draw_curves),
         "examples": _drawing(figure_data.curves(findings), figures.draw_curves),
         "steps": _drawing(figure_data.curves(findings, "steps"), figures.draw_curves),

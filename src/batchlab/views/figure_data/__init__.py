@@ -13,6 +13,7 @@ from batchlab.views.figure_data.learning_rates import (
     LearningRateOptimum,
     learning_rate_map,
 )
+from batchlab.views.figure_data.scouting import ScoutingMap, ScoutingMark, scouting_map
 from batchlab.views.figure_data.target import (
     CostPoint,
     RunMark,
@@ -36,6 +37,8 @@ __all__ = [
     "MetricByBatchSize",
     "MetricPoint",
     "RunMark",
+    "ScoutingMap",
+    "ScoutingMark",
     "StepsPoint",
     "StepsToTarget",
     "TimeAndExamples",
@@ -44,6 +47,7 @@ __all__ = [
     "expected_best",
     "learning_rate_map",
     "metric_by_batch_size",
+    "scouting_map",
     "steps_to_target",
     "time_and_examples",
 ]

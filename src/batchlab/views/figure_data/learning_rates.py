@@ -54,7 +54,7 @@ def learning_rate_map(findings: StudyFindings) -> LearningRateMap | None:
         if row.batch_size in by_size and math.isfinite(row.learning_rate)
     )
     return LearningRateMap(
-        title=_learning_rate_title(findings),
+        title=learning_rate_title(findings),
         caption=_learning_rate_caption(findings, cells),
         cells=cells,
         optima=optima,
@@ -85,7 +85,8 @@ def _class_edges(excess: list[float]) -> tuple[float, ...]:
     return tuple(sorted({float(f"{value:.1g}") for value in quantiles}))
 
 
-def _learning_rate_title(findings: StudyFindings) -> str:
+def learning_rate_title(findings: StudyFindings) -> str:
+    """Return how the best learning rate goes with the batch size."""
     exponent = findings.learning_rate_exponent
     if exponent is None:
         return "The best learning rate at each batch size"

@@ -110,7 +110,8 @@ def _curves_caption(findings: StudyFindings, lines: tuple[CurveLine, ...]) -> st
     sentences.append("The untrained model is left out")
     ended = tuple(line.batch_size for line in lines if line.mean[-1] is None)
     if ended:
-        sentences.append(f"A curve ends where a seed diverged: {say_list(ended)}")
+        why = "its first seed was at the target or diverged" if findings.race is not None else "a seed diverged"
+        sentences.append(f"A curve ends where {why}: {say_list(ended)}")
     drawn = {line.batch_size for line in lines}
     missing = tuple(row.batch_size for row in findings.batch_sizes if row.batch_size not in drawn)
     if missing:
