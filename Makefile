@@ -74,6 +74,7 @@ evidence: $(PEERS) ## run every benchmark in full and write what it found under 
 	$(BIN)/python benchmarks/noise_scale_coverage.py --write
 	$(BIN)/python benchmarks/tradeoff_coverage.py --write
 	$(BIN)/python benchmarks/search_simulated.py --write
+	$(BIN)/python benchmarks/quadratic_end_to_end.py --write
 	$(BIN)/python benchmarks/noise_overhead.py --write
 	$(BIN)/python benchmarks/gradient_norm_law.py --write
 	$(BIN)/python benchmarks/find_max.py --write

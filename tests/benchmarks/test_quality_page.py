@@ -43,3 +43,26 @@ def test_the_monitor_has_its_cost_and_its_width(tmp_path: Path) -> None:
     write(tmp_path, "noise-overhead", [row | {"default": found, "each": found, "true": 210.0}], steps=1000)
     line = "| MLP, one device | 1.5 | 20 | +2.0% (-1.0% to +4.0%) | 210 | 200 (150 to inf) | inf | inf |"
     assert line in page(tmp_path)
+
+
+def test_the_quadratic_has_its_steps_beside_what_is_known_of_them(tmp_path: Path) -> None:
+    row = {"quadratic": "wide", "batch_size": 64, "steps": 240.2, "low": 236.0, "high": 244.4, "closed_form": 1238}
+    write(tmp_path, "quadratic-end-to-end", [row | {"simulated": None, "off": 0.0091}], seeds=10, runs=1000)
+    assert "| wide | 64 | 240 (236 to 244) | 1,238 |  | +0.9% |" in page(tmp_path)
+
+
+def test_the_critical_batch_size_has_its_coverage(tmp_path: Path) -> None:
+    row = {"name": "plain", "coverage": 0.9545, "critical": 256.0, "median": 255.6, "sd of ln": 0.06, "unbounded": 0.01}
+    write(tmp_path, "tradeoff-coverage", [row], repetitions=2000)
+    assert "| plain | 0.955 | 256 | 256 | 0.06 | 1% |" in page(tmp_path)
+
+
+def test_a_race_has_its_worlds_and_its_false_claims(tmp_path: Path) -> None:
+    spread = {"median": 0.05, "90%": 0.1, "95%": 0.14, "worst": 0.23}
+    found = {"worlds": 150, "dropped_the_best_by_more_than_5%": 0}
+    found |= {"cost": spread, "regret": spread, "regret_to_table": spread}
+    figures = {name: found for name in ("all", "quadratic", "soft")} | {"control": {"studies": 200, "false_claims": 9}}
+    write(tmp_path, "search-simulated", figures)
+    text = page(tmp_path)
+    assert "| soft | 150 | 0.05 | 0.14 | 0.23 | 0.05 | 0.14 | 0.23 | 0.05 | 0.14 | 0.23 | 0 |" in text
+    assert "200 times: 9 claimed a difference" in text

@@ -212,3 +212,23 @@ def test_a_best_rate_well_inside_the_box_is_not_at_its_edge() -> None:
         _, results = follow(question(tuning_trials=18), TunedWorld(rate=2.0**octaves).result)
         rates = chosen_learning_rates(question(tuning_trials=18), tuple(results.values()))
         assert not any(rate.at_edge for rate in rates.values())
+
+
+@pytest.mark.parametrize("name", ["aa", "noise", "random-labels"])
+def test_a_control_with_a_question_of_its_own_tunes_as_the_study_does(name: str) -> None:
+    world = TunedWorld(noise=0.0005)
+    asked = question(controls=(name,), base_lr=0.1)
+    store = MemoryStore()
+    executor = InstantExecutor(world.result)
+    record = run_study(asked, INFO, name="s", store=store, executor=executor, progress=Quiet())
+    plain = question(base_lr=0.1)
+    own, _ = follow(plain, world.result)
+    added = [one.settings for one in record.trials if one.settings not in own.trials]
+    assert {one.settings for one in record.trials} >= set(own.trials)
+    tuned = [one for one in added if one.purpose == "tune"]
+    momenta = {dict(one.optimizer_settings)["momentum"] for one in tuned}
+    assert len(momenta) >= 12, "the control's own arms try momenta of their own"
+    found = analyze_study(record).controls[0]
+    assert found.name == name and not any("missing" in row.flags for row in found.rows)
+    # The world knows neither labels nor noise: nothing differs, and nothing may be claimed.
+    assert found.as_expected in (True, None)
