@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
 from batchlab.numerics.cost_surface import CostRun
-from batchlab.numerics.crossings import first_crossing
+from batchlab.numerics.crossings import crossing_scatter, first_crossing
 from batchlab.numerics.matched_progress import matched_progress
 from batchlab.records import HELD, StudySpec, TrialResult, WorkloadInfo
 
@@ -74,7 +74,7 @@ def _run(
 ) -> CostRun:
     log_rate, seed = math.log(trial.settings.learning_rate), trial.settings.seed - TUNING_SEED_BASE
     if point is not None:
-        return CostRun(arm, log_rate, _log(point), True, seed=seed)
+        return CostRun(arm, log_rate, _log(point), True, seed=seed, scatter=_scatter(trial, point))
     end = _log(trial.examples)
     if trial.status == "diverged" or not reached:
         return CostRun(arm, log_rate, end, False, failed=trial.status == "diverged", seed=seed)
@@ -92,7 +92,15 @@ def _run(
     if progress.pace < LEAST_PACE:
         return CostRun(arm, log_rate, end + left, False, failed=True, seed=seed)
     ahead = left / min(1.0, progress.pace)
-    return CostRun(arm, log_rate, end + ahead, True, seed=seed, extra_sd=SHARE_OFF * ahead + LEAST_OFF)
+    off, scatter = SHARE_OFF * ahead + LEAST_OFF, _scatter(trial, math.inf)
+    return CostRun(arm, log_rate, end + ahead, True, seed=seed, extra_sd=off, scatter=scatter)
+
+
+def _scatter(trial: TrialResult, point: float) -> float:
+    """Return how far the crossing at a point may be off by chance, from the curve up to the evaluation after it."""
+    curve = trial.curve
+    there = next((index for index, one in enumerate(curve.examples) if one >= point), len(curve.examples) - 1)
+    return crossing_scatter(curve.examples[: there + 1], curve.valid_metric[: there + 1])
 
 
 def _nearest(trial: TrialResult, reached: Sequence[tuple[TrialResult, float]]) -> tuple[TrialResult, float]:

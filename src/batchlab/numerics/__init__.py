@@ -12,6 +12,7 @@ from batchlab.numerics.comparisons import (
 )
 from batchlab.numerics.crossings import (
     Crossing,
+    crossing_scatter,
     first_crossing,
     in_steps,
     smooth_curve,
@@ -123,6 +124,7 @@ __all__ = [
     "best_time_batch_size",
     "blocks_needed",
     "compare_to_best",
+    "crossing_scatter",
     "diversity_batch_size",
     "dunnett_point",
     "dunnett_probability",

@@ -53,7 +53,8 @@ class CostRun:
 
     `log_cost` is ln(examples to the target) where it was reached, else ln(examples without) and `reached` is False.
     `failed`: the loss was no longer finite, or levels off, so that the rate was too high. `extra_sd` is the standard
-    deviation of a cost that was extrapolated.
+    deviation of a cost that was extrapolated, `scatter` that of when a noisy curve gets there by chance
+    (`crossing_scatter`).
     """
 
     arm: int
@@ -63,6 +64,7 @@ class CostRun:
     failed: bool = False
     seed: int = 0
     extra_sd: float = 0.0
+    scatter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class _Columns(NamedTuple):
     reached: NDArray[numpy.bool_]
     failed: NDArray[numpy.bool_]
     extra_sd: Array
+    scatter: Array
 
 
 def _columns(runs: tuple[CostRun, ...]) -> _Columns:
@@ -181,7 +184,8 @@ def _posterior(sizes: Array, runs: _Columns, base_rate: float, base: float) -> "
 
 
 def _extra_variance(runs: _Columns, excess: Array) -> Array:
-    return (MISFIT * numpy.where(runs.reached, excess, numpy.minimum(excess, FAR))) ** 2 + runs.extra_sd**2
+    misfit = MISFIT * numpy.where(runs.reached, excess, numpy.minimum(excess, FAR))
+    return misfit**2 + runs.extra_sd**2 + runs.scatter**2
 
 
 class _Posterior(NamedTuple):
@@ -239,8 +243,10 @@ class _Posterior(NamedTuple):
         sd = numpy.sqrt(noise**2 + self.extra_variance)
         value, by_point = gap / sd, by_point / sd[:, None]
         wall = math.exp(point[7])
-        past_wall, by_wall = (z - wall) / WALL_WIDTH, -by_rate / WALL_WIDTH
-        by_wall[:, 7] -= wall / WALL_WIDTH
+        # One that got there by chance tells as much less of the wall.
+        width = numpy.hypot(WALL_WIDTH, runs.scatter)
+        past_wall, by_wall = (z - wall) / width, -by_rate / width[:, None]
+        by_wall[:, 7] -= wall / width
         value[runs.failed], by_point[runs.failed] = past_wall[runs.failed], by_wall[runs.failed]
         beyond, slope = _beyond(value)
         value = numpy.where(runs.reached, value, beyond)

@@ -15,6 +15,8 @@ USABLE = ("reached", "not_reached")
 FEWEST_ON_PLATEAU = 5
 HORIZON = 10.0
 PLATEAU_LEVEL = 0.95
+# The scatter of a curve is seen over the last factor of 4 in position, about a parabola through 6 evaluations or more.
+SCATTER_SPAN, FEWEST_FOR_SCATTER, MOST_SCATTER = 4.0, 6, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,38 @@ def first_crossing(
     if first == 0:
         return Crossing(0.0, float(x[0]), "reached", float(x[0]))
     return Crossing(float(x[first - 1]), float(x[first]), "reached", _interpolate(x, smooth, first, target))
+
+
+def crossing_scatter(positions: ArrayLike, metric: ArrayLike) -> float:
+    """Return the standard deviation of ln(position) of a crossing at the end of a curve, from the scatter of the curve.
+
+    Where the curve is noisy and nearly flat it first gets to a target by chance. Over the last factor of 4 in position
+    ln(metric) (the metric itself where it is not positive throughout) scatters by s about a parabola in ln(position),
+    and falls or rises by b on average: the crossing is known to s/|b|, and to 1 at worst, which is said of a curve
+    that turns back. 0 with fewer than 6 evaluations there.
+
+    Args:
+        positions: shape (n,), rising; 0 is the untrained model and left out.
+        metric: shape (n,), up to the crossing.
+
+    >>> crossing_scatter([1, 2, 4, 8, 16, 32, 64], [64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0]) < 1e-9
+    True
+    """
+    x, y = _curve(positions, metric)
+    x, y = x[x > 0], y[x > 0]
+    x, y = numpy.log(x), numpy.log(y) if len(y) and y.min() > 0 else y
+    recent = x >= x[-1] - math.log(SCATTER_SPAN) * (1 + 1e-9) if len(x) else x > 0
+    x, y = x[recent], y[recent]
+    if len(x) < FEWEST_FOR_SCATTER or not numpy.isfinite(y).all():
+        return 0.0
+    place = x - x.mean()
+    residual = y - numpy.polynomial.Polynomial.fit(place, y, 2)(place)
+    slope = float(place @ y / (place @ place))
+    towards_end = float(y[-1] - y[0])
+    scatter = math.sqrt(float(residual @ residual) / (len(x) - 3))
+    if slope * towards_end <= 0:
+        return MOST_SCATTER if scatter > 0 else 0.0
+    return min(MOST_SCATTER, scatter / abs(slope))
 
 
 def smooth_curve(positions: ArrayLike, metric: ArrayLike, window: float) -> Array:

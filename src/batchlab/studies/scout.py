@@ -4,6 +4,9 @@ The first round looks at three sizes around the base learning rate. Then each si
 the best rate that the surface over all trials so far suggests, to one side of it: further out where it is not well
 known, and above all that was tried there as long as the highest rate is the best. Every trial ends at the target, or
 at twice what the best known takes.
+
+Two rounds, one to each side, share a seed, and the next two have another: a seed that is lucky at a batch size is so at
+all rates that are alike, and would make the side look good that it is on.
 """
 
 import dataclasses
@@ -172,7 +175,7 @@ def _settings(
     The same trial again would say nothing new and count twice.
     """
     tried = set(map(_run_of, made))
-    seeds = [TUNING_SEED_BASE + (number + turn) % spec.tuning_seeds for turn in range(spec.tuning_seeds)]
+    seeds = [TUNING_SEED_BASE + number // 2 + turn for turn in range(spec.tuning_seeds)]
     log_rate = point.log_rate
     while True:
         rate = float(f"{math.exp(log_rate):.3g}")
