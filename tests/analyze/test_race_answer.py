@@ -6,7 +6,7 @@ import pytest
 
 from batchlab.analyze.findings import StudyFindings
 from batchlab.analyze.study import analyze_study
-from batchlab.records import StudyRecord, to_json
+from batchlab.records import StudyRecord, TrialResult, to_json
 from race_cases import SIZES, finished, harmonic, soft
 from search_worlds import World
 
@@ -124,3 +124,19 @@ def test_the_tuned_steps_of_the_closed_form_are_recovered_within_5_percent_at_ev
     world = harmonic(seed_sd=0.0, own_sd=0.03, sizes=(4, 16, 64, 256), step_overhead=1000.0)
     # d = 100, target 0.05, over 120 learning rates: as in the tests of the simulator.
     assert recovered(world) == pytest.approx({4: 1101, 16: 292, 64: 95, 256: 54}, rel=0.05)
+
+
+def test_runs_that_take_longer_than_scouting_led_to_expect_are_told() -> None:
+    said = "Confirmed runs took longer than scouting led to expect at batch size"
+    assert not any(note.startswith(said) for note in findings().notes)
+    best = findings().answer.best_batch_size
+
+    def slower(one: TrialResult) -> TrialResult:
+        if one.settings.purpose != "confirm" or one.settings.batch_size != best:
+            return one
+        steps = tuple(2 * step for step in one.curve.steps)
+        return dataclasses.replace(one, curve=dataclasses.replace(one.curve, steps=steps), examples=2 * one.examples)
+
+    changed = dataclasses.replace(record(), trials=tuple(map(slower, record().trials)))
+    notes = [note for note in analyze_study(changed).notes if note.startswith(said)]
+    assert len(notes) == 1 and f"{best} (" in notes[0]

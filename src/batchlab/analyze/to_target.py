@@ -11,10 +11,14 @@ from batchlab.analyze.target import Reach, examples_per_step, reach_of, runs_to_
 from batchlab.analyze.target_findings import TargetFindings, TargetRun, TradeOffFindings
 from batchlab.analyze.target_sentences import missed_sentence, say_target, time_sentence, tradeoff_sentences
 from batchlab.analyze.tradeoff import tradeoff_of, why_no_tradeoff
+from batchlab.analyze.wording import say_list
 from batchlab.numerics.comparisons import indifference_set
 from batchlab.numerics.crossings import USABLE
 
 Runs = Mapping[int, tuple[TargetRun, ...]]
+
+# Said of confirmed runs that took so much longer than expected, by so many standard errors.
+WORTH_SAYING, SURPRISING = 0.2, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,33 @@ def target_notes(study: Prepared, pursuit: Pursuit) -> list[str]:
         )
     if pursuit.tradeoff is None and spec.same_batch_size is None:
         notes.append(why_no_tradeoff(pursuit.runs))
+    if study.is_race:
+        notes += _slower_than_scouted(study, pursuit)
     if study.is_race and spec.confirm != "all" and spec.same_batch_size is None:
         notes.append("The trade-off is fitted to the sizes confirmed; `--confirm all` confirms every size for it.")
     return notes
+
+
+def _slower_than_scouted(study: Prepared, pursuit: Pursuit) -> list[str]:
+    """Return at which batch sizes confirmed runs took longer than scouting led to expect, beyond chance."""
+    race, found = study.race, []
+    if race is None or not race.scouted.costs:
+        return []
+    for size, reach in pursuit.reaches.items():
+        if reach.examples is None or not reach.n_reached:
+            continue
+        index, surface = race.arms.index(size), race.surface
+        expected = float(surface.log_cost[index]) + surface.expected_excess(index)
+        error = math.hypot(float(surface.log_cost_sd[index]), surface.noise / math.sqrt(reach.n_reached))
+        excess = math.log(reach.examples.mean) - expected
+        if excess > max(SURPRISING * error, math.log1p(WORTH_SAYING)):
+            found.append(f"{size} ({math.exp(excess):.2g} times)")
+    if not found:
+        return []
+    return [
+        f"Confirmed runs took longer than scouting led to expect at batch size {say_list(found)}: their learning rates "
+        "were chosen from luckier runs and may be too high. A study with another `--seed` would tell."
+    ]
 
 
 def _as_fast(study: Prepared, runs: Runs, seconds: Mapping[int, Estimate], fastest: int) -> tuple[int, ...] | None:
