@@ -21,7 +21,7 @@ from batchlab.studies.executors import available_cores
 from batchlab.train.threads import thread_counts
 from batchlab.train.timing import time_steps
 from batchlab.train.trial import run_trial
-from batchlab.workload import load_workload
+from batchlab.workloads.loading import load_workload
 from judging import fresh_requests
 from spread import busy_cores
 from target_cases import CASES, TargetCase, powers_of_two

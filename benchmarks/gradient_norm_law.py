@@ -26,7 +26,8 @@ from batchlab.measure.gradients import MeanLoss, batch_gradient, mean_loss_of, t
 from batchlab.measure.noise import measure_noise
 from batchlab.measure.per_example import per_example_sq_norms
 from batchlab.measure.squared_norms import squared_norms
-from batchlab.workload import cross_entropy, load_workload
+from batchlab.workload import cross_entropy
+from batchlab.workloads.loading import load_workload
 from evidence import write_evidence
 
 SMALL, LARGE, MORE = (16, 32, 64), (128, 256, 512, 1024), 16

@@ -16,7 +16,8 @@ from batchlab.numerics.crossings import first_crossing
 from batchlab.records import Stop, TrialResult, TrialSettings
 from batchlab.studies.pilot import pilot_settings
 from batchlab.train.trial import run_trial
-from batchlab.workload import Workload, load_workload
+from batchlab.workload import Workload
+from batchlab.workloads.loading import load_workload
 from target_cases import CASES, TargetCase
 from target_table import TargetRun
 

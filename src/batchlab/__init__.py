@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from batchlab.numerics.tradeoff import fit_tradeoff
     from batchlab.probes import Probe, probe
     from batchlab.simulate.noisy_quadratic import NoisyQuadratic
-    from batchlab.workload import Metric, Workload, load_workload
+    from batchlab.workload import Metric, Workload
+    from batchlab.workloads.loading import load_workload
 
     __version__: str
 
@@ -71,7 +72,7 @@ _PLACES = {
     "fit_tradeoff": "batchlab.numerics.tradeoff",
     "indifference_set": "batchlab.numerics.comparisons",
     "load_study": "batchlab.api",
-    "load_workload": "batchlab.workload",
+    "load_workload": "batchlab.workloads.loading",
     "measure_energy": "batchlab.measure.energy",
     "measure_speed": "batchlab.measure.speed",
     "noise_moments": "batchlab.numerics.gradient_moments",

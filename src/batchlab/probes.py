@@ -88,7 +88,7 @@ def probe(
     """
     from batchlab.studies.probe_options import ProbeOptions
     from batchlab.studies.probing import probe_workload
-    from batchlab.workload import load_workload
+    from batchlab.workloads.loading import load_workload
 
     given = {kind: options.pop(kind) for kind in BUDGETS if options.get(kind) is not None}
     if len(given) > 1:

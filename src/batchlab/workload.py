@@ -1,9 +1,8 @@
-"""What is trained: the `Workload` a user brings and its `Metric`; `load_workload` finds one by reference."""
+"""What is trained: the `Workload` a user brings and its `Metric`."""
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from torch import Generator, Tensor, nn
@@ -25,7 +24,6 @@ __all__ = [
     "cross_entropy",
     "error",
     "error_rate",
-    "load_workload",
 ]
 
 LossFunction = Callable[..., Any]
@@ -186,21 +184,3 @@ def check_splits(workload: Workload, splits: Splits) -> None:
             check_arrays(data, workload.name, split)
         else:
             check_not_empty(len(data), workload.name, split)
-
-
-def load_workload(ref: str, *, data_dir: str | Path | None = None) -> Workload:
-    """Return the workload that `ref` names.
-
-    Args:
-        ref: a built-in name ("digits-mlp"), "path/to/file.py:attribute" or "package.module:attribute"; the attribute
-            is a Workload or a callable that returns one. The file's folder and the current one are importable.
-        data_dir: where the data files lie, for workloads that read some.
-
-    Raises:
-        UnknownWorkload: nothing has this name.
-        WorkloadError: it was found and could not be loaded; DataMissing and DataCorrupt where that is its data.
-        UsageError: `data_dir` is given and the workload reads no files.
-    """
-    from batchlab.workloads.loading import resolve
-
-    return resolve(ref, None if data_dir is None else Path(data_dir))

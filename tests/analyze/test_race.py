@@ -6,7 +6,8 @@ import pytest
 
 from batchlab.analyze.race import MARGIN, Race, race_exponent, race_of, race_rates
 from batchlab.analyze.scouting import Scouted
-from batchlab.numerics.cost_surface import CostRun, CostSurface
+from batchlab.numerics.cost_posterior import CostRun
+from batchlab.numerics.cost_surface import CostSurface
 from batchlab.records import StepTime
 from race_cases import SIZES, finished, soft
 

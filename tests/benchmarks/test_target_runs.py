@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from batchlab.train.trial import run_trial
-from batchlab.workload import load_workload
+from batchlab.workloads.loading import load_workload
 from target_cases import CASES
 from target_runs import Request, evaluation_positions, settings_of, target_run
 

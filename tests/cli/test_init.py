@@ -5,7 +5,7 @@ import pytest
 from batchlab.cli.main import main
 from batchlab.studies.asking import ask
 from batchlab.studies.spec import mistakes_without_workload
-from batchlab.workload import load_workload
+from batchlab.workloads.loading import load_workload
 
 SCRIPT = """
 import torch

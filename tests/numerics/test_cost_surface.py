@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
-from batchlab.numerics import cost_surface
-from batchlab.numerics.cost_surface import CostRun, CostSurface, fit_cost_surface
+from batchlab.numerics import cost_posterior, cost_surface
+from batchlab.numerics.cost_posterior import CostRun
+from batchlab.numerics.cost_surface import CostSurface, fit_cost_surface
 from batchlab.numerics.rate_excess import rate_excess
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -61,7 +62,7 @@ def test_many_runs_give_the_truth() -> None:
 
 
 def test_the_mode_is_that_of_the_posterior_written_down_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_surface, "MISFIT", 0.0)
+    monkeypatch.setattr(cost_posterior, "MISFIT", 0.0)
     monkeypatch.setattr(cost_surface, "N_NOISE_STEPS", 0)
     sizes = SIZES[::3]
     runs = (

@@ -12,7 +12,8 @@ from torch import nn
 
 from batchlab.errors import WorkloadError
 from batchlab.train.inspection import inspect_workload
-from batchlab.workload import Metric, Splits, Workload, accuracy, cross_entropy, error, load_workload
+from batchlab.workload import Metric, Splits, Workload, accuracy, cross_entropy, error
+from batchlab.workloads.loading import load_workload
 from cases import (
     N_CLASSES,
     N_INPUTS,
@@ -91,7 +92,7 @@ def test_the_fingerprint_does_not_depend_on_the_random_state():
 
 def test_the_fingerprint_is_the_same_in_another_process():
     code = (
-        "import torch; from batchlab.workload import load_workload; from batchlab.train.inspection import *; "
+        "import torch; from batchlab.workloads.loading import load_workload; from batchlab.train.inspection import *; "
         "torch.set_num_threads(2); torch.rand(3); "
         "[print(inspect_workload(load_workload(n), n).fingerprint) for n in ('no-signal', 'quadratic')]"
     )

@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 from batchlab.measure.max_batch_size import find_max_batch_size
 from batchlab.studies.plan import trial_settings
 from batchlab.train.memory import WorkloadSteps, find_workload_max_batch_size
-from batchlab.workload import Workload, load_workload
+from batchlab.workload import Workload
+from batchlab.workloads.loading import load_workload
 from simulated import INFO, spec
 
 SETTINGS = trial_settings(spec(), INFO, 4, 0.1, 0, "time")

@@ -8,8 +8,9 @@ from torch import nn
 
 from batchlab.errors import DataCorrupt
 from batchlab.train.inspection import inspect_workload
-from batchlab.workload import check_splits, load_workload
+from batchlab.workload import check_splits
 from batchlab.workloads.char_lm import Vocabulary, next_character_loss, windows
+from batchlab.workloads.loading import load_workload
 from cases import reproducible
 
 WORDS = "the quick brown fox jumps over the lazy dog and runs away\n"

@@ -6,8 +6,9 @@ import torch
 
 from batchlab.errors import DataMissing
 from batchlab.train.inspection import inspect_workload
-from batchlab.workload import check_splits, load_workload
+from batchlab.workload import check_splits
 from batchlab.workloads.cifar10 import Normalize, make_network
+from batchlab.workloads.loading import load_workload
 from cases import reproducible
 
 NAMES = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]

@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from batchlab.workload import load_workload
 from batchlab.workloads.digits import draw_digits
+from batchlab.workloads.loading import load_workload
 from cases import reproducible
 
 

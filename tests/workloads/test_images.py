@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from batchlab.errors import DataCorrupt, DataMissing
-from batchlab.workload import check_splits, load_workload
+from batchlab.workload import check_splits
+from batchlab.workloads.loading import load_workload
 from cases import write_image_set
 
 NAMES = ["mnist-mlp", "mnist-cnn", "fashion-mlp", "fashion-cnn"]

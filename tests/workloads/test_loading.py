@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from batchlab.errors import UnknownWorkload, UsageError, WorkloadError
-from batchlab.workload import load_workload
+from batchlab.workloads.loading import load_workload
 
 OWN = "your own is 'path/to/file.py:attribute' or 'package.module:attribute'"
 SOURCE = """

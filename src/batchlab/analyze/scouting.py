@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchlab.analyze.arms import TUNING_SEED_BASE
-from batchlab.numerics.cost_surface import CostRun
+from batchlab.numerics.cost_posterior import CostRun
 from batchlab.numerics.crossings import crossing_scatter, first_crossing
 from batchlab.numerics.matched_progress import matched_progress
 from batchlab.records import HELD, StudySpec, TrialResult, WorkloadInfo

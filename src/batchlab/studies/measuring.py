@@ -20,7 +20,8 @@ from batchlab.train.devices import check_device
 from batchlab.train.order import epoch_length
 from batchlab.train.seeding import derive_seed
 from batchlab.train.trial import versions
-from batchlab.workload import Workload, load_workload
+from batchlab.workload import Workload
+from batchlab.workloads.loading import load_workload
 
 DRAW_NOTE = (
     "Examples were drawn with replacement, so the noise scale is that of this training set; the noise of a step that "

@@ -11,7 +11,8 @@ from batchlab.studies.probe_options import ProbeOptions
 from batchlab.train.reading import on_device
 from batchlab.train.seeding import derive_seed
 from batchlab.train.timing import make_steps
-from batchlab.workload import Workload, load_workload
+from batchlab.workload import Workload
+from batchlab.workloads.loading import load_workload
 
 STEPS = 2
 

@@ -37,8 +37,8 @@ from batchlab.train.inspection import inspect_workload
 from batchlab.train.rehearsal import free_memory, pace, rehearse
 from batchlab.train.threads import thread_counts
 from batchlab.train.trial import run_trial
-from batchlab.workload import Workload, load_workload
-from batchlab.workloads.loading import made_by
+from batchlab.workload import Workload
+from batchlab.workloads.loading import load_workload, made_by
 
 SECONDS_BETWEEN_REPORTS = 0.5
 

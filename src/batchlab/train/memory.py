@@ -16,8 +16,9 @@ from batchlab.train.order import epoch_length
 from batchlab.train.reading import on_device, read_batch
 from batchlab.train.seeding import derive_seed
 from batchlab.train.step import make_stepper, train_step
-from batchlab.workload import Workload, load_workload
+from batchlab.workload import Workload
 from batchlab.workloads.datasets import examples_in, is_arrays
+from batchlab.workloads.loading import load_workload
 
 STEPS = 2
 

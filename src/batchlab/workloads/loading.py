@@ -18,8 +18,20 @@ from batchlab.workloads import BUILTIN, builtin_names
 OWN = "your own is 'path/to/file.py:attribute' or 'package.module:attribute'"
 
 
-def resolve(ref: str, data_dir: Path | None) -> Workload:
-    """Return the workload that `ref` names; see `load_workload`."""
+def load_workload(ref: str, *, data_dir: str | Path | None = None) -> Workload:
+    """Return the workload that `ref` names.
+
+    Args:
+        ref: a built-in name ("digits-mlp"), "path/to/file.py:attribute" or "package.module:attribute"; the attribute
+            is a Workload or a callable that returns one. The file's folder and the current one are importable.
+        data_dir: where the data files lie, for workloads that read some.
+
+    Raises:
+        UnknownWorkload: nothing has this name.
+        WorkloadError: it was found and could not be loaded; DataMissing and DataCorrupt where that is its data.
+        UsageError: `data_dir` is given and the workload reads no files.
+    """
+    folder = None if data_dir is None else Path(data_dir)
     target = BUILTIN.get(ref, ref)
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:
@@ -29,8 +41,8 @@ def resolve(ref: str, data_dir: Path | None) -> Workload:
         raise UnknownWorkload(_no_attribute(module, place, attribute))
     found = getattr(module, attribute)
     if callable(found) and not isinstance(found, Workload):
-        found = _call(found, ref, data_dir)
-    elif data_dir is not None:
+        found = _call(found, ref, folder)
+    elif folder is not None:
         raise _no_data_dir(ref)
     if not isinstance(found, Workload):
         raise WorkloadError(

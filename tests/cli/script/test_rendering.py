@@ -12,7 +12,8 @@ from torch import nn
 from batchlab.cli.main import main
 from batchlab.cli.template import from_script
 from batchlab.errors import WorkloadError
-from batchlab.workload import cross_entropy, load_workload
+from batchlab.workload import cross_entropy
+from batchlab.workloads.loading import load_workload
 
 # As much of the package as the scripts below ask for, with data made up.
 TORCHVISION = """
