@@ -58,7 +58,7 @@ class WideQuadratic(nn.Module):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """A quadratic as a workload and as a model, and the question; where `is_simulated`, simulated runs are the truth."""
+    """A quadratic as a workload and as a model, and the question; `is_simulated`: simulated runs are the truth."""
 
     name: str
     workload: str | Workload
