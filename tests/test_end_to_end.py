@@ -7,11 +7,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batchlab.cli.main import main
+
+Here = Callable[..., tuple[int, str, str]]
 SMALL = ["digits-mlp", "--batch-sizes", "64,256", "--epochs", "2", "--seeds", "3"]
 
 
@@ -22,10 +26,16 @@ def batchlab(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def findings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Return the JSON that the command printed."""
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Run the command in `tmp_path` without starting Python anew; return exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        return (code, *capsys.readouterr())
+
+    return run
 
 
 def without_seconds(found: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +44,8 @@ def without_seconds(found: dict[str, Any]) -> dict[str, Any]:
     return {**{k: found[k] for k in ("answer", "curves", "trials", "learning_rate_response")}, "batch_sizes": rows}
 
 
-def test_a_study_killed_with_its_workers_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("untimed")
+def test_a_study_killed_with_its_workers_goes_on_where_it_was(tmp_path: Path, here: Here) -> None:
     command = [sys.executable, "-m", "batchlab", "study", *SMALL, "--json"]
     kept = []
     for _ in range(2):
@@ -44,11 +55,10 @@ def test_a_study_killed_with_its_workers_goes_on_where_it_was(tmp_path: Path) ->
         kept.append(_wait_for_more(tmp_path / "batchlab.db", than=kept[-1] if kept else 0, process=process))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    found = findings(batchlab("resume", "--json", folder=tmp_path))
-    (tmp_path / "calm").mkdir()
-    calm = findings(batchlab("study", *SMALL, "--json", folder=tmp_path / "calm"))
+    found, calm_store = json.loads(here("resume", "--json")[1]), tmp_path / "calm.db"
+    calm = json.loads(here("study", *SMALL, "--json", "--store", str(calm_store))[1])
     assert without_seconds(found) == without_seconds(calm)
-    assert _count(tmp_path / "batchlab.db") == _count(tmp_path / "calm" / "batchlab.db") == found["trials"]["done"]
+    assert _count(tmp_path / "batchlab.db") == _count(calm_store) == found["trials"]["done"]
 
 
 def _wait_for_more(store: Path, than: int, process: subprocess.Popen[bytes]) -> int:
@@ -74,25 +84,25 @@ def _count(store: Path) -> int:
     return count
 
 
-def test_the_whole_round_from_study_to_report(tmp_path: Path) -> None:
+def test_the_whole_round_from_study_to_report(tmp_path: Path, here: Here) -> None:
     study = ["no-signal", "--batch-sizes", "50,200", "--epochs", "2", "--lr", "0.001", "--seeds", "4", "--name", "coin"]
     done = batchlab("study", *study, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
     assert first.startswith("No batch size can be recommended")
-    assert batchlab("show", "coin", folder=tmp_path).stdout.splitlines()[0] == first
-    assert "coin" in batchlab("list", folder=tmp_path).stdout
-    assert batchlab("report", "coin", "-o", "r.html", folder=tmp_path).returncode == 0
+    assert here("show", "coin")[1].splitlines()[0] == first
+    assert "coin" in here("list")[1]
+    assert here("report", "coin", "-o", "r.html")[0] == 0
     assert "No batch size can be recommended" in (tmp_path / "r.html").read_text()
-    table = batchlab("export", "coin", "--format", "csv", folder=tmp_path).stdout.splitlines()
+    table = here("export", "coin", "--format", "csv")[1].splitlines()
     assert len(table) == 1 + 2 * 4
-    again = batchlab("study", *study, "--json", folder=tmp_path)
-    assert findings(again)["answer"]["verdict"] == "no-signal"
+    again = json.loads(here("study", *study, "--json")[1])
+    assert again["answer"]["verdict"] == "no-signal"
 
 
 def test_a_second_driver_is_told_who_runs_the_study(tmp_path: Path) -> None:
     long = ["digits-mlp", "--batch-sizes", "8,16", "--epochs", "10", "--seeds", "50", "--lr", "0.01"]
-    command = [sys.executable, "-m", "batchlab", "study", *long]
+    command = [sys.executable, "-m", "batchlab", "study", *long, "--workers", "1"]
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for_more(tmp_path / "batchlab.db", than=0, process=first)
@@ -135,14 +145,13 @@ def test_a_live_workload_is_studied_from_python(tmp_path: Path) -> None:
     assert "batchlab.study(workload, ...)" in str(raised.value)
 
 
-def test_the_example_of_an_own_model_runs(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("untimed")
+def test_the_example_of_an_own_model_runs(here: Here) -> None:
     example = Path(__file__).parent.parent / "examples" / "own_model.py"
-    done = batchlab(
-        "study", f"{example}:workload", "--batch-sizes", "16,64", "--epochs", "2", "--seeds", "2", "--lr", "0.01",
-        folder=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Use batch size ")
+    options = ["--batch-sizes", "16,64", "--epochs", "2", "--seeds", "2", "--lr", "0.01"]
+    code, out, err = here("study", f"{example}:workload", *options)
+    assert code == 0, err
+    assert out.startswith("Use batch size ")
 
 
 OWN_MODEL = """
@@ -157,14 +166,15 @@ workload = Workload("own", lambda: nn.Sequential(nn.Linear(1, {width}), nn.ReLU(
 """
 
 
-def test_an_edited_model_makes_new_trials_and_an_unedited_one_none(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("untimed")
+def test_an_edited_model_makes_new_trials_and_an_unedited_one_none(tmp_path: Path, here: Here) -> None:
     file, arguments = tmp_path / "own.py", ["--batch-sizes", "8,16", "--steps", "5", "--seeds", "2", "--lr", "0.1"]
     counts, said = [], []
     for width in (4, 4, 5):
         file.write_text(OWN_MODEL.format(width=width))
-        done = batchlab("study", "own.py:workload", *arguments, "--workers", "1", folder=tmp_path)
-        assert done.returncode == 0, done.stderr
+        code, _, err = here("study", "own.py:workload", *arguments, "--workers", "1")
+        assert code == 0, err
         counts.append(_count(tmp_path / "batchlab.db"))
-        said.append("own has changed since this study was last run: its trials are made anew." in done.stderr)
+        said.append("own has changed since this study was last run: its trials are made anew." in err)
     assert counts == [4, 4, 8]
     assert said == [False, False, True]
