@@ -24,6 +24,7 @@ from batchlab.records import (
     WorkloadInfo,
     to_json,
 )
+from batchlab.studies import driver
 from batchlab.studies.store_opening import open_store
 
 SPEC = StudySpec("digits-mlp", (8,), Budget("steps", 10.0), "fixed", 0.1, 8, "sgd", ())
@@ -228,7 +229,8 @@ def test_a_store_of_another_format_is_refused(store, path):
     )
 
 
-def test_a_store_of_an_earlier_version_is_completed(store, path):
+def test_a_store_of_an_earlier_version_is_completed(store, path, monkeypatch):
+    monkeypatch.setattr(driver, "HEARTBEAT_S", 0.1)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE running")
         connection.execute("ALTER TABLE drivers DROP COLUMN owner")
