@@ -41,6 +41,8 @@ def test_the_report_of_a_race_has_the_exponent_and_no_figure_of_the_metric() -> 
     assert 'id="plot-metric"' not in page and 'id="plot-budgets"' not in page
     assert 'id="plot-target"' in page
     assert "margin of 5% of the seconds" in page
+    n_seeds = len({one.settings.seed for one in record().trials if one.settings.purpose == "tune"})
+    assert n_seeds > 2 and f"5 to compare, {n_seeds} to tune" in page
 
 
 def test_a_race_is_repeated_as_a_race() -> None:

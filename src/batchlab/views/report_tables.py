@@ -136,7 +136,7 @@ def settings_table(findings: StudyFindings, record: StudyRecord) -> tuple[tuple[
         ("Last batch of an epoch", spec.last_batch),
         ("Micro-batches", "" if spec.micro_batch_size is None else f"at most {spec.micro_batch_size} {info.unit}s"),
         ("Today's setting", _current_text(record)),
-        ("Seeds", f"{_seeds_text(record)} to compare, {spec.tuning_seeds} to tune, base seed {spec.seed}"),
+        ("Seeds", f"{_seeds_text(record)} to compare, {_tuning_seeds(record)} to tune, base seed {spec.seed}"),
         ("Target", "" if spec.target is None else say_target(findings.metric, spec.target)),
         ("Margin, level", f"{format_margin(findings.metric)}, {100 * findings.level:g}%"),
         ("Trials", _counts_text(findings)),
@@ -255,6 +255,13 @@ def _learning_rate_text(record: StudyRecord) -> str:
         "tune": f"searched at every batch size, beginning around {base}",
         "fixed": f"{spec.base_lr:.6g} at every batch size",
     }.get(spec.lr_mode, f"{spec.lr_mode} rule from {base}")
+
+
+def _tuning_seeds(record: StudyRecord) -> int:
+    """Return how many seeds learning rates were tuned on; a race takes as many as its scouting has rounds for."""
+    if record.spec.search != "model":
+        return record.spec.tuning_seeds
+    return len({one.settings.seed for one in record.trials if one.settings.purpose == "tune"})
 
 
 def _seeds_text(record: StudyRecord) -> str:
