@@ -1,5 +1,6 @@
 """The scouting trials of a race as points of its cost surface: where each reached the target, or would have."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,9 +54,15 @@ def scouted(spec: StudySpec, info: WorkloadInfo, by_arm: Mapping[int, Sequence[T
 def examples_to(target: float, trial: TrialResult, info: WorkloadInfo) -> float | None:
     """Return the examples after which a trial first reached a target, None where it did not."""
     curve = trial.curve
-    crossing = first_crossing(
-        curve.examples, curve.valid_metric, target, higher_is_better=info.higher_is_better, held=HELD
-    )
+    return _first_at(curve.examples, curve.valid_metric, target, info.higher_is_better)
+
+
+# A plan looks at every scouting trial again with each result that comes in.
+@functools.lru_cache(maxsize=1024)
+def _first_at(
+    examples: tuple[int, ...], metric: tuple[float, ...], target: float, higher_is_better: bool
+) -> float | None:
+    crossing = first_crossing(examples, metric, target, higher_is_better=higher_is_better, held=HELD)
     return crossing.point if crossing.status != "trivial" else 0.0
 
 
@@ -98,9 +105,13 @@ def _run(
 
 def _scatter(trial: TrialResult, point: float) -> float:
     """Return how far the crossing at a point may be off by chance, from the curve up to the evaluation after it."""
-    curve = trial.curve
-    there = next((index for index, one in enumerate(curve.examples) if one >= point), len(curve.examples) - 1)
-    return crossing_scatter(curve.examples[: there + 1], curve.valid_metric[: there + 1])
+    return _scatter_to(trial.curve.examples, trial.curve.valid_metric, point)
+
+
+@functools.lru_cache(maxsize=1024)
+def _scatter_to(examples: tuple[int, ...], metric: tuple[float, ...], point: float) -> float:
+    there = next((index for index, one in enumerate(examples) if one >= point), len(examples) - 1)
+    return crossing_scatter(examples[: there + 1], metric[: there + 1])
 
 
 def _nearest(trial: TrialResult, reached: Sequence[tuple[TrialResult, float]]) -> tuple[TrialResult, float]:
