@@ -53,11 +53,11 @@ def test_the_map_of_scouting_has_a_mark_a_trial_and_a_rate_a_size() -> None:
     found = findings().race
     data = scouting_map(findings())
     assert data is not None and found is not None
-    assert len(data.marks) == found.n_scouting and {rate.batch_size for rate in data.fitted} == set(SIZES)
+    assert len(data.marks) == found.n_scouting and {rate.batch_size for rate in data.optima} == set(SIZES)
     for size in SIZES:
         own = [mark for mark in data.marks if mark.batch_size == size]
         assert min((mark.ratio for mark in own if mark.ratio is not None and mark.reached), default=1.0) == 1.0
-        rate = next(one for one in data.fitted if one.batch_size == size)
+        rate = next(one for one in data.optima if one.batch_size == size)
         assert rate.low < rate.learning_rate < rate.high
     assert not data.title.startswith("No clear trend") and f"{found.n_scouting} scouting trials" in data.caption
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from batchlab.analyze.findings import StudyFindings
-from batchlab.analyze.target_findings import FittedRate, ScoutingRun
-from batchlab.views.figure_data.learning_rates import learning_rate_title
+from batchlab.analyze.target_findings import ScoutingRun
+from batchlab.views.figure_data.learning_rates import LearningRateOptimum, learning_rate_title
 
 # Upper limits of the classes of cost, over the least that was seen at a batch size; the last has none.
 EDGES = (1.1, 1.25, 1.5, 2.0)
@@ -32,7 +32,7 @@ class ScoutingMap:
     title: str
     caption: str
     marks: tuple[ScoutingMark, ...]
-    fitted: tuple[FittedRate, ...]
+    optima: tuple[LearningRateOptimum, ...]
     edges: tuple[float, ...] = EDGES
 
 
@@ -57,7 +57,9 @@ def scouting_map(findings: StudyFindings) -> ScoutingMap | None:
         title=learning_rate_title(findings),
         caption=". ".join(sentences) + ".",
         marks=tuple(_mark(run, least) for run in race.scouting),
-        fitted=race.fitted_rates,
+        optima=tuple(
+            LearningRateOptimum(one.batch_size, one.learning_rate, one.low, one.high) for one in race.fitted_rates
+        ),
     )
 
 

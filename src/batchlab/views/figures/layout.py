@@ -79,6 +79,13 @@ def log_ticks(low: float, high: float, *, suffix: str = "") -> dict[str, Any]:
     return {"tickvals": values, "ticktext": [f"{value:,.10g}{suffix}" for value in values]}
 
 
+def learning_rate_axis(low: float, high: float, **settings: Any) -> dict[str, Any]:
+    """Return a vertical axis at log2 of the learning rate, from `low` to `high` of that, with ticks at round rates."""
+    ticks = log_ticks(2**low, 2**high)
+    ticks["tickvals"] = [math.log2(value) for value in ticks["tickvals"]]
+    return axis("Learning rate", range=[low, high], **settings, **ticks)
+
+
 def value_axis(title: str, values: Sequence[float], *, unit: str, log_scale: bool) -> dict[str, Any]:
     """Return a vertical axis whose range holds all values with room to spare; its range is in the axis's own scale."""
     low, high = min(values), max(values)

@@ -1,13 +1,14 @@
 """The map of learning rates by batch size, drawn."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 
-from batchlab.views.figure_data import LearningRateCell, LearningRateMap
-from batchlab.views.figures.layout import axis, batch_size_axis, log_ticks, new_figure
+from batchlab.views.figure_data import LearningRateCell, LearningRateMap, LearningRateOptimum
+from batchlab.views.figures.layout import batch_size_axis, learning_rate_axis, new_figure
 from batchlab.views.palette import EXCESS_CLASSES, HALO, NEUTRAL, OPTIMUM
 
 
@@ -18,18 +19,15 @@ def draw_learning_rate_map(data: LearningRateMap) -> go.Figure:
     low = min(bottom for bottom, _ in spans.values())
     high = max(top for _, top in spans.values())
     traces: list[Any] = []
-    for index, name in enumerate(_class_names(data.edges)):
-        members = [cell for cell in data.cells if cell.excess is not None and _class_of(cell, data.edges) == index]
+    for index, name in enumerate(class_names(data.edges)):
+        members = [one for one in data.cells if one.excess is not None and class_of(one.excess, data.edges) == index]
         traces += _tiles(members, spans, _widths(sizes), color=EXCESS_CLASSES[index], name=name)
     traces += _tiles(
         [cell for cell in data.cells if cell.excess is None], spans, _widths(sizes), color=None, name="all diverged"
     )
-    ticks = log_ticks(2**low, 2**high)
-    ticks["tickvals"] = [math.log2(value) for value in ticks["tickvals"]]
-    y_axis = axis("Learning rate", range=[low, high], showgrid=False, **ticks)
-    figure = new_figure(
-        data.title, [*traces, *_optimum(data)], x_axis=batch_size_axis(sizes), y_axis=y_axis, height=460
-    )
+    traces += optimum_traces(data.optima)
+    y_axis = learning_rate_axis(low, high, showgrid=False)
+    figure = new_figure(data.title, traces, x_axis=batch_size_axis(sizes), y_axis=y_axis, height=460)
     return figure.update_layout(barmode="overlay", bargap=0)
 
 
@@ -53,15 +51,21 @@ def _widths(sizes: list[int]) -> dict[int, float]:
     return {size: min(pair) for size, pair in zip(sizes, nearer, strict=True)}
 
 
-def _class_of(cell: LearningRateCell, edges: tuple[float, ...]) -> int:
-    return sum(1 for edge in edges if cell.excess is not None and cell.excess > edge)
+def class_of(value: float, edges: Sequence[float]) -> int:
+    """Return the index of the class of a value, above so many of the edges."""
+    return sum(1 for edge in edges if value > edge)
 
 
-def _class_names(edges: tuple[float, ...]) -> list[str]:
+def class_names(edges: Sequence[float], unit: str = "") -> list[str]:
+    """Return the name of each class, the last of them open.
+
+    >>> class_names((1.5, 2.0), " times")
+    ['up to 1.5 times', '1.5–2 times', 'above 2 times']
+    """
     if not edges:
         return ["lowest"]
-    between = [f"{a:g}–{b:g}" for a, b in pairwise(edges)]
-    return [f"up to {edges[0]:g}", *between, f"above {edges[-1]:g}"]
+    between = [f"{a:g}–{b:g}{unit}" for a, b in pairwise(edges)]
+    return [f"up to {edges[0]:g}{unit}", *between, f"above {edges[-1]:g}{unit}"]
 
 
 def _tiles(
@@ -108,13 +112,15 @@ def _hover(cell: LearningRateCell) -> str:
     return f"{text}<br>{cell.n_seeds} seeds, {cell.n_diverged} diverged"
 
 
-def _optimum(data: LearningRateMap) -> list[Any]:
-    """Return the fitted optimum as a line with bars, over a wider white one that sets it off from the tiles."""
-    x = [math.log2(point.batch_size) for point in data.optima]
-    y = [math.log2(point.learning_rate) for point in data.optima]
-    above = [math.log2((point.high or point.learning_rate) / point.learning_rate) for point in data.optima]
-    below = [math.log2(point.learning_rate / (point.low or point.learning_rate)) for point in data.optima]
-    texts = [f"batch size {point.batch_size}: optimum {point.learning_rate:.3g}" for point in data.optima]
+def optimum_traces(optima: Sequence[LearningRateOptimum]) -> list[Any]:
+    """Return the fitted optimum as a line with bars, over a wider white one that sets it off; nothing without one."""
+    if not optima:
+        return []
+    x = [math.log2(point.batch_size) for point in optima]
+    y = [math.log2(point.learning_rate) for point in optima]
+    above = [math.log2((point.high or point.learning_rate) / point.learning_rate) for point in optima]
+    below = [math.log2(point.learning_rate / (point.low or point.learning_rate)) for point in optima]
+    texts = [f"batch size {point.batch_size}: optimum {point.learning_rate:.3g}" for point in optima]
     return [
         go.Scatter(
             x=x,
