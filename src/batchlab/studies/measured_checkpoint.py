@@ -38,7 +38,7 @@ INTERFERENCE, ORDER = "pairs of examples", "order of steps"
 WEIGHTS = {NOISE: 3.0, CURVATURE: 2.0, NORMS: 4.0, INTERFERENCE: 1.0, ORDER: 1.0}
 
 Over = Callable[[], bool]
-Part = Callable[["Subject", Over], tuple[Any, str | None]]
+Part = Callable[["Checkpoint", Over], tuple[Any, str | None]]
 
 
 def time_weights(*, with_norms: bool) -> list[float]:
@@ -47,7 +47,7 @@ def time_weights(*, with_norms: bool) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Checkpoint:
     """A model at one checkpoint and all that is needed to look at it; `n_draws` is that of the norms, at most."""
 
     workload: Workload
@@ -88,12 +88,12 @@ class Subject:
 
 
 def measure_checkpoint(
-    subject: Subject, shares: TimeShares, told: Callable[[str], None], *, with_norms: bool
+    checkpoint: Checkpoint, shares: TimeShares, told: Callable[[str], None], *, with_norms: bool
 ) -> CheckpointFindings:
     """Measure one part after the other, each until it has enough or its share of the time is over; notes say which.
 
     Args:
-        subject: the model, and what to draw.
+        checkpoint: the model, and what to draw.
         shares: of time, with the weights of `time_weights`.
         told: called with the name of each part as it begins.
         with_norms: measure all parts, or the noise scale alone.
@@ -102,7 +102,7 @@ def measure_checkpoint(
 
     def measured(name: str, measure: Part) -> Any:
         told(name)
-        found, note = measure(subject, shares.next())
+        found, note = measure(checkpoint, shares.next())
         if note is not None:
             notes.append(note)
         return found
@@ -117,9 +117,9 @@ def measure_checkpoint(
             f"{MICRO_BATCH}, and single examples have no gradients to compare.",
         )
     return CheckpointFindings(
-        step=subject.pause.step,
-        examples=subject.pause.examples,
-        loss=subject.pause.loss,
+        step=checkpoint.pause.step,
+        examples=checkpoint.pause.examples,
+        loss=checkpoint.pause.loss,
         noise_scale=noise.noise_scale,
         n_examples=noise.n_examples,
         norms=norms,
@@ -138,81 +138,85 @@ def _in_time(batches: Iterator[Any], over: Over, *, a_block: int, most: int) -> 
         yield from islice(batches, a_block)
 
 
-def _noise(subject: Subject, over: Over) -> tuple[NoiseMeasurement, str | None]:
-    draws = subject.draws("noise", MICRO_BATCH)
+def _noise(checkpoint: Checkpoint, over: Over) -> tuple[NoiseMeasurement, str | None]:
+    draws = checkpoint.draws("noise", MICRO_BATCH)
     found = measure_noise(
-        subject.pause.model,
-        subject.mean_loss(),
+        checkpoint.pause.model,
+        checkpoint.mean_loss(),
         _in_time(draws, over, a_block=MICRO_BATCHES_PER_BLOCK, most=MOST_BLOCKS),
         micro_batches_per_block=MICRO_BATCHES_PER_BLOCK,
         count=lambda _: MICRO_BATCH,
-        seed=subject.seed("dropout"),
+        seed=checkpoint.seed("dropout"),
     )
     done = found.noise_scale.n_blocks + found.n_skipped
-    return found, None if is_settled(found.noise_scale) else _cut_short(subject, NOISE, done, MOST_BLOCKS, "blocks")
+    return found, None if is_settled(found.noise_scale) else _cut_short(checkpoint, NOISE, done, MOST_BLOCKS, "blocks")
 
 
-def _norms(subject: Subject, over: Over) -> tuple[NormTable | None, str | None]:
-    smallest = MICRO_BATCH if coupling_module(subject.pause.model) is not None else 1
-    most = max(2 * smallest, min(LARGEST, subject.n_train))
+def _norms(checkpoint: Checkpoint, over: Over) -> tuple[NormTable | None, str | None]:
+    smallest = MICRO_BATCH if coupling_module(checkpoint.pause.model) is not None else 1
+    most = max(2 * smallest, min(LARGEST, checkpoint.n_train))
     sizes = tuple(2**k for k in range(11) if smallest <= 2**k <= most)
-    streams = draw_streams(subject.n_train, sizes[-1], subject.n_draws, seed=subject.seed("norms"))
+    streams = draw_streams(checkpoint.n_train, sizes[-1], checkpoint.n_draws, seed=checkpoint.seed("norms"))
     drawn = measure_gradient_norms(
-        subject.pause.model,
-        subject.mean_loss(),
-        subject.read,
-        _in_time(streams, over, a_block=1, most=subject.n_draws),
+        checkpoint.pause.model,
+        checkpoint.mean_loss(),
+        checkpoint.read,
+        _in_time(streams, over, a_block=1, most=checkpoint.n_draws),
         batch_sizes=sizes,
-        seed=subject.seed("norms"),
+        seed=checkpoint.seed("norms"),
     )
     done = len(drawn.sq_norms) + drawn.n_skipped
-    note = _cut_short(subject, NORMS, done, subject.n_draws, "draws")
-    if len(drawn.sq_norms) < min(FEWEST_STREAMS, subject.n_draws):
+    note = _cut_short(checkpoint, NORMS, done, checkpoint.n_draws, "draws")
+    if len(drawn.sq_norms) < min(FEWEST_STREAMS, checkpoint.n_draws):
         return None, f"{note} Fewer than {FEWEST_STREAMS} make no table." if note else None
     return norm_table(drawn.batch_sizes, drawn.sq_norms, n_skipped=drawn.n_skipped), note
 
 
-def _curvature_noise(subject: Subject, over: Over) -> tuple[NoiseScale | None, str | None]:
+def _curvature_noise(checkpoint: Checkpoint, over: Over) -> tuple[NoiseScale | None, str | None]:
     """Return the noise scale weighted by curvature, or why there is none."""
-    if coupling_module(subject.pause.model) is not None:
+    if coupling_module(checkpoint.pause.model) is not None:
         return None, None
-    draws = subject.draws("curvature", CURVATURE_BATCH)
+    draws = checkpoint.draws("curvature", CURVATURE_BATCH)
     try:
         found = measure_curvature_noise(
-            subject.pause.model,
-            subject.mean_loss(),
+            checkpoint.pause.model,
+            checkpoint.mean_loss(),
             _in_time(draws, over, a_block=3, most=CURVATURE_BLOCKS),
             count=lambda _: CURVATURE_BATCH,
-            seed=subject.seed("dropout"),
+            seed=checkpoint.seed("dropout"),
         )
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
         return None, f"Curvature was not measured, as the model has no second derivative: {error}"
-    return found, _cut_short(subject, CURVATURE, found.n_blocks, CURVATURE_BLOCKS, "blocks")
+    return found, _cut_short(checkpoint, CURVATURE, found.n_blocks, CURVATURE_BLOCKS, "blocks")
 
 
-def _interference(subject: Subject, _: Over) -> tuple[InterferenceTable | None, str | None]:
+def _interference(checkpoint: Checkpoint, _: Over) -> tuple[InterferenceTable | None, str | None]:
     """Return the table of pairs, or why there is none."""
-    n = min(N_GRAM, subject.n_train)
-    generator = torch.Generator().manual_seed(subject.seed("pairs"))
-    batch = subject.read(torch.randperm(subject.n_train, generator=generator)[:n])
-    if coupling_module(subject.pause.model) is not None:
+    n = min(N_GRAM, checkpoint.n_train)
+    generator = torch.Generator().manual_seed(checkpoint.seed("pairs"))
+    batch = checkpoint.read(torch.randperm(checkpoint.n_train, generator=generator)[:n])
+    if coupling_module(checkpoint.pause.model) is not None:
         return None, None
     try:
-        gram = gradient_gram(subject.pause.model, subject.mean_loss(), batch).numpy()
+        gram = gradient_gram(checkpoint.pause.model, checkpoint.mean_loss(), batch).numpy()
     except (WorkloadError, ValueError) as error:
         return None, f"Pairs of examples were not compared: {error}"
-    labels = _classes(subject, batch)
+    labels = _classes(checkpoint, batch)
     if labels is None:
         return InterferenceTable(pairwise_interference(gram)), None
     same = (labels[:, None] == labels).numpy()
     return InterferenceTable(*(pairwise_interference(gram, among=among) for among in (None, same, ~same))), None
 
 
-def _classes(subject: Subject, batch: Any) -> Tensor | None:
+def _classes(checkpoint: Checkpoint, batch: Any) -> Tensor | None:
     """Return the class of each example where targets are classes."""
-    if subject.workload.step is not None or not is_arrays(subject.pause.splits.train) or not isinstance(batch, tuple):
+    if (
+        checkpoint.workload.step is not None
+        or not is_arrays(checkpoint.pause.splits.train)
+        or not isinstance(batch, tuple)
+    ):
         return None
     targets = batch[1]
     return (
@@ -220,33 +224,33 @@ def _classes(subject: Subject, batch: Any) -> Tensor | None:
     )
 
 
-def _order(subject: Subject, over: Over) -> tuple[OrderTable, str | None]:
+def _order(checkpoint: Checkpoint, over: Over) -> tuple[OrderTable, str | None]:
     """Return the comparison of step orders, at the batch size and learning rate of the run."""
-    draws = subject.draws("order", max(1, subject.batch_size // 2))
+    draws = checkpoint.draws("order", max(1, checkpoint.batch_size // 2))
     held_out = read_batch(
-        subject.workload,
-        subject.pause.splits.valid,
-        list(range(min(N_GRAM, examples_in(subject.pause.splits.valid)))),
-        subject.device,
+        checkpoint.workload,
+        checkpoint.pause.splits.valid,
+        list(range(min(N_GRAM, examples_in(checkpoint.pause.splits.valid)))),
+        checkpoint.device,
     )
     halves = _in_time(draws, over, a_block=2, most=N_PAIRS)
     found = measure_step_order(
-        subject.pause.model,
-        subject.mean_loss(),
+        checkpoint.pause.model,
+        checkpoint.mean_loss(),
         zip(halves, halves, strict=True),
         held_out,
-        learning_rate=subject.learning_rate / 2,
-        seed=subject.seed("dropout"),
+        learning_rate=checkpoint.learning_rate / 2,
+        seed=checkpoint.seed("dropout"),
     )
     table = order_table(found.learning_rate, found.same, found.held_out)
-    return table, _cut_short(subject, ORDER, table.n_pairs, N_PAIRS, "pairs")
+    return table, _cut_short(checkpoint, ORDER, table.n_pairs, N_PAIRS, "pairs")
 
 
-def _cut_short(subject: Subject, name: str, done: int, most: int, unit: str) -> str | None:
+def _cut_short(checkpoint: Checkpoint, name: str, done: int, most: int, unit: str) -> str | None:
     """Return what to say of a part that ended before it had all it may use."""
     if done >= most:
         return None
     return (
-        f"Step {subject.pause.step:,}, {name}: {done:,} of up to {most:,} {unit}, as its time was over; a higher "
+        f"Step {checkpoint.pause.step:,}, {name}: {done:,} of up to {most:,} {unit}, as its time was over; a higher "
         "--max-minutes gives more."
     )

@@ -12,7 +12,7 @@ from batchlab.analyze.measurements import CheckpointFindings, MeasurementFinding
 from batchlab.errors import UsageError
 from batchlab.measure.random_states import kept_randomness
 from batchlab.records import Budget, TrialSettings
-from batchlab.studies.measured_checkpoint import Subject, measure_checkpoint, time_weights
+from batchlab.studies.measured_checkpoint import Checkpoint, measure_checkpoint, time_weights
 from batchlab.studies.pilot import Pause, pause_steps, pilot_settings, train_pilot
 from batchlab.studies.time_shares import TimeShares
 from batchlab.train.budgets import steps_in_budget
@@ -107,7 +107,7 @@ def _checkpoints(
         weights = [weight for with_norms in at_ends[done:] for weight in time_weights(with_norms=with_norms)]
         found.append(
             measure_checkpoint(
-                _subject(workload, plan, settings, pause),
+                _checkpoint(workload, plan, settings, pause),
                 TimeShares(seconds_left, weights),
                 _teller(told, f"step {pause.step:,} ({done + 1} of {len(steps)})"),
                 with_norms=at_ends[done],
@@ -125,8 +125,8 @@ def _teller(told: Callable[[str], None], where: str) -> Callable[[str], None]:
     return lambda part: told(f"{where}: {part}")
 
 
-def _subject(workload: Workload, plan: MeasurementPlan, settings: TrialSettings, pause: Pause) -> Subject:
-    return Subject(
+def _checkpoint(workload: Workload, plan: MeasurementPlan, settings: TrialSettings, pause: Pause) -> Checkpoint:
+    return Checkpoint(
         workload=workload,
         pause=pause,
         batch_size=settings.batch_size,
